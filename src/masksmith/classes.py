@@ -1,0 +1,286 @@
+"""ClassTable: the classes and what stands for each of them in a mask.
+
+Rule: this is the only translator between mask pictures and class indices.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from masksmith.errors import DataError, InputError
+from masksmith.limits import MAX_CLASSES
+
+IGNORE = 255
+"""The class index of pixels that count neither in the loss nor in a metric."""
+
+Color = tuple[int, int, int]
+Encoding = Literal["value", "color"]
+U8 = npt.NDArray[np.uint8]
+
+# Names that say by themselves "do not count these pixels", as public data sets write them.
+IGNORED_NAMES = frozenset({"void", "ignore", "ignored", "unlabeled", "unlabelled", "unknown", "dontcare", "don't care"})
+
+# Colours for classes that come without: dark for the background, then far apart for the eye
+# (Okabe and Ito 2008, safe for colour-blind readers; after them the golden angle of the hue).
+_OKABE_ITO: tuple[Color, ...] = ((0, 0, 0), (230, 159, 0), (86, 180, 233), (0, 158, 115), (240, 228, 66), (0, 114, 178), (213, 94, 0), (204, 121, 167))
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One row: a class, or something in the masks that is ignored.
+
+    ``value`` is the grey value or palette index that stands for it in index masks; ``color`` is
+    the colour it is shown in, and stands for it in colour masks.
+    """
+
+    name: str
+    color: Color
+    value: int
+    ignored: bool = False
+
+
+@dataclass(frozen=True)
+class ClassTable:
+    """The classes in order of their index, then what is ignored.
+
+    ``encoding`` says whether masks are read by ``value`` or by ``color``.
+    """
+
+    entries: tuple[Entry, ...]
+    encoding: Encoding = "value"
+
+    def __post_init__(self) -> None:
+        if not 1 <= len(self.classes) <= MAX_CLASSES:
+            raise InputError(
+                where="class table",
+                expected=f"1 to {MAX_CLASSES} classes",
+                received="none" if not self.classes else f"{len(self.classes)}",
+                remedy="name each class in classes.csv with the columns name,r,g,b",
+            )
+        for what, keys in (("name", [e.name for e in self.classes]), (self.encoding, [self._key(e) for e in self.entries])):
+            twice = {k for k in keys if list(keys).count(k) > 1}
+            if twice:
+                raise InputError(
+                    where="class table",
+                    expected=f"a different {what} in each row",
+                    received=f"{min(twice)!s} twice",
+                    remedy="correct the class table",
+                )
+
+    @property
+    def classes(self) -> tuple[Entry, ...]:
+        """The entries that are classes; the position of each is its index."""
+        return tuple(e for e in self.entries if not e.ignored)
+
+    @property
+    def ignored(self) -> tuple[Entry, ...]:
+        """The entries whose pixels do not count."""
+        return tuple(e for e in self.entries if e.ignored)
+
+    @property
+    def names(self) -> list[str]:
+        """Class names by index."""
+        return [e.name for e in self.classes]
+
+    @property
+    def palette_K3(self) -> U8:
+        """Class colours by index, uint8 (K, 3)."""
+        return np.array([e.color for e in self.classes], np.uint8)
+
+    def __len__(self) -> int:
+        return len(self.classes)
+
+    def _key(self, entry: Entry) -> int:
+        return entry.value if self.encoding == "value" else pack(entry.color)
+
+    def encode(self, raw: npt.NDArray[np.integer], where: object) -> U8:
+        """Class indices (H, W) uint8 of a mask as stored; ignored pixels are 255.
+
+        Args:
+            raw: (H, W) values, or (H, W, 3) colours, as ``encoding`` says.
+            where: the file, for the message.
+
+        Raises:
+            DataError: a value or colour that no class has.
+        """
+        keys = pack_pixels(raw) if self.encoding == "color" else raw.astype(np.int64, copy=False)
+        present = unique_keys(keys)
+        table = {self._key(e): IGNORE for e in self.ignored}
+        table |= {self._key(e): index for index, e in enumerate(self.classes)}
+        unknown = [int(k) for k in present if int(k) not in table]
+        if unknown:
+            raise self._unknown(keys, unknown, where)
+        if len(present) == 0:
+            return np.zeros(raw.shape[:2], np.uint8)
+        answers = np.array([table[int(k)] for k in present], np.uint8)
+        out: U8 = answers[np.searchsorted(present, keys)]
+        return out
+
+    def _unknown(self, keys: npt.NDArray[np.int64], unknown: Sequence[int], where: object) -> DataError:
+        worst = max(unknown, key=lambda k: int(np.count_nonzero(keys == k)))
+        count = int(np.count_nonzero(keys == worst))
+        kind = "colour" if self.encoding == "color" else "value"
+        shown = str(unpack(worst)) if self.encoding == "color" else str(worst)
+        option = ",".join(map(str, unpack(worst))) if self.encoding == "color" else str(worst)
+        more = f" (and {len(unknown) - 1} more)" if len(unknown) > 1 else ""
+        known = ", ".join(f"{unpack(self._key(e)) if kind == 'colour' else e.value} {e.name}" for e in self.entries[:8])
+        return DataError(
+            where=where,
+            expected=f"only {kind}s of the class table ({known}{', …' if len(self.entries) > 8 else ''})",
+            received=f"{kind} {shown} in {count} pixels{more}",
+            remedy=f"add a class for it to the class table, or ignore it with --ignore {option}",
+        )
+
+    def decode(self, mask_HW: U8) -> U8:
+        """The mask in class colours, uint8 (H, W, 3); ignored pixels are white."""
+        lookup = np.full((256, 3), 255, np.uint8)
+        lookup[: len(self)] = self.palette_K3
+        return lookup[mask_HW]
+
+    def ignoring(self, marks: Iterable[str | int]) -> ClassTable:
+        """The same table with more that is ignored: a class name, a value, or a colour "r,g,b".
+
+        Raises:
+            InputError: a mark that is none of these.
+        """
+        entries = list(self.entries)
+        for mark in map(str, marks):
+            hits = [i for i, e in enumerate(entries) if mark == e.name or self._matches(e, mark)]
+            for i in hits:
+                entries[i] = replace(entries[i], ignored=True)
+            if not hits:
+                entries.append(self._mark_entry(mark))
+        return replace(self, entries=tuple(entries))
+
+    def _matches(self, entry: Entry, mark: str) -> bool:
+        if self.encoding == "color":
+            return parse_color(mark) == entry.color
+        return mark.lstrip("-").isdigit() and int(mark) == entry.value
+
+    def _mark_entry(self, mark: str) -> Entry:
+        color = parse_color(mark)
+        if self.encoding == "color" and color is not None:
+            return Entry(f"ignored {mark}", color, max(e.value for e in self.entries) + 1, ignored=True)
+        if self.encoding == "value" and mark.isdigit():
+            return Entry(f"ignored {mark}", (255, 255, 255), int(mark), ignored=True)
+        raise InputError(
+            where=f"--ignore {mark}",
+            expected="a class name or " + ("a colour r,g,b" if self.encoding == "color" else "a mask value"),
+            received=mark,
+            remedy=f"the classes are {', '.join(self.names[:12])}",
+        )
+
+    def to_csv(self) -> str:
+        """The table as text with the columns index,name,r,g,b,value,role; see :func:`read_csv`."""
+        out = io.StringIO()
+        writer = csv.writer(out, lineterminator="\n")
+        writer.writerow(["index", "name", "r", "g", "b", "value", "role"])
+        indices = {e.name: str(i) for i, e in enumerate(self.classes)}
+        for e in self.entries:
+            writer.writerow(["" if e.ignored else indices[e.name], e.name, *e.color, e.value, "ignore" if e.ignored else "class"])
+        return out.getvalue()
+
+
+def make_entries(names: Sequence[str], values: Sequence[int] | None = None) -> tuple[Entry, ...]:
+    """Classes with colours of ours, for masks that bring none."""
+    wanted = range(len(names)) if values is None else values
+    return tuple(Entry(name, default_color(i), v) for i, (name, v) in enumerate(zip(names, wanted, strict=True)))
+
+
+def default_color(index: int) -> Color:
+    """A colour for class ``index``, well apart from its neighbours."""
+    if index < len(_OKABE_ITO):
+        return _OKABE_ITO[index]
+    import colorsys
+
+    r, g, b = colorsys.hsv_to_rgb((index * 0.618034) % 1.0, 0.55 + 0.35 * (index % 2), 0.95 - 0.2 * (index % 3))
+    return round(255 * r), round(255 * g), round(255 * b)
+
+
+def read_csv(path: Path) -> tuple[Entry, ...]:
+    """The rows of a class table file.
+
+    Columns, in any order and case: ``name``, ``r``, ``g``, ``b``; optional ``index`` or ``value``
+    (what stands for the class in index masks; else the row number) and ``role`` ("class" or
+    "ignore"). Rows named void, unlabeled and the like are ignored unless ``role`` says otherwise.
+
+    Raises:
+        DataError: the file cannot be read as such a table.
+    """
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            rows = [{(k or "").strip().lower(): (v or "").strip() for k, v in row.items() if isinstance(v, str)} for row in csv.DictReader(file)]
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise DataError(where=path, expected="a class table in CSV", received=str(error), remedy="save it as UTF-8 text with the columns name,r,g,b") from error
+    rows = [row for row in rows if any(row.values())]
+    if not rows:
+        raise DataError(where=path, expected="one row for each class", received="no rows (zero classes)", remedy="write a header name,r,g,b and a row for each class")
+    try:
+        return tuple(_entry(row, number) for number, row in enumerate(rows))
+    except (KeyError, ValueError) as error:
+        raise DataError(
+            where=path,
+            expected="the columns name,r,g,b with whole numbers from 0 to 255",
+            received=f"the columns {', '.join(rows[0])} ({str(error).strip(chr(39))})",
+            remedy="correct the header or the row",
+        ) from error
+
+
+def _entry(row: dict[str, str], number: int) -> Entry:
+    name = row["name"]
+    if not name:
+        raise ValueError(f"row {number + 1} has no name")
+    role = row.get("role") or ("ignore" if name.lower() in IGNORED_NAMES else "class")
+    if role not in {"class", "ignore"}:
+        raise ValueError(f'role "{role}" is neither class nor ignore')
+    has_color = {"r", "g", "b"} <= row.keys()
+    r, g, b = (int(row[c]) for c in "rgb") if has_color else default_color(number)
+    if not all(0 <= c <= 255 for c in (r, g, b)):
+        raise ValueError(f"colour {(r, g, b)} of {name}")
+    return Entry(name, (r, g, b), int(row.get("value") or row.get("index") or number), ignored=role == "ignore")
+
+
+def pack(color: Sequence[int]) -> int:
+    """(r, g, b) as one number."""
+    r, g, b = color
+    return (r << 16) | (g << 8) | b
+
+
+def unpack(key: int) -> Color:
+    """The inverse of :func:`pack`."""
+    return (key >> 16) & 255, (key >> 8) & 255, key & 255
+
+
+def pack_pixels(rgb_HW3: npt.NDArray[np.integer]) -> npt.NDArray[np.int64]:
+    """:func:`pack` for each pixel: (H, W, 3) -> int64 (H, W)."""
+    channels = rgb_HW3.astype(np.int64)
+    packed: npt.NDArray[np.int64] = (channels[..., 0] << 16) | (channels[..., 1] << 8) | channels[..., 2]
+    return packed
+
+
+def unique_keys(keys: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """The sorted distinct keys, by counting where the range allows, which sorts nothing."""
+    if keys.size and 0 <= keys.min() and keys.max() < 1 << 24:
+        return np.flatnonzero(np.bincount(keys.ravel())).astype(np.int64)
+    return np.unique(keys)
+
+
+def parse_color(text: str) -> Color | None:
+    """ "r,g,b" or "#rrggbb" as a colour, or None."""
+    if text.startswith("#") and len(text) == 7:
+        try:
+            return unpack(int(text[1:], 16))
+        except ValueError:
+            return None
+    parts = text.replace(" ", "").split(",")
+    if len(parts) == 3 and all(p.isdigit() and int(p) < 256 for p in parts):
+        return int(parts[0]), int(parts[1]), int(parts[2])
+    return None

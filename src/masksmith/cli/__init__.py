@@ -1,0 +1,88 @@
+"""The command line: one file per command, each of which parses, calls and prints.
+
+Rule: nothing heavy is imported before a command runs, and no error reaches a person as a
+traceback.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+
+import typer
+
+from masksmith import __version__
+from masksmith.cli import check, demo, evaluate, predict, presets, shapes, train
+from masksmith.errors import MasksmithError, nearest
+
+COMMANDS: dict[str, Callable[..., None]] = {
+    "check": check.command,
+    "train": train.command,
+    "evaluate": evaluate.command,
+    "predict": predict.command,
+    "shapes": shapes.command,
+    "demo": demo.command,
+    "presets": presets.command,
+}
+
+# ClickException, wherever the installed typer keeps it (its own copy, or the click package).
+_USAGE_ERROR: type[Exception] = typer.BadParameter.__mro__[2]
+
+# What a shell reports for a program that Ctrl-C ended: 128 + SIGINT.
+_INTERRUPTED = 130
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"masksmith {__version__}")
+        raise typer.Exit
+
+
+def build() -> typer.Typer:
+    """The application with all of ``COMMANDS``."""
+    app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode="rich", pretty_exceptions_enable=False, context_settings={"help_option_names": ["-h", "--help"]})
+
+    @app.callback(help="A folder of pictures and masks goes in; a trustworthy U-Net comes out.")
+    def root(version: bool = typer.Option(False, "--version", callback=_version, is_eager=True, help="Print the version.")) -> None:
+        del version
+
+    for name, function in COMMANDS.items():
+        app.command(name)(function)
+    return app
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit code: 0, 2 wrong input, 3 the environment."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    if words and not words[0].startswith("-") and words[0] not in COMMANDS:
+        guess = nearest(words[0], COMMANDS)
+        hint = f'did you mean "{guess}"' if guess else "masksmith --help explains them"
+        return _fail(f'command line: expected one of the commands {", ".join(COMMANDS)}, received "{words[0]}"; {hint}.', 2)
+    try:
+        result = build()(args=words, standalone_mode=False, prog_name="masksmith")
+        return result if isinstance(result, int) else 0
+    except MasksmithError as error:
+        return _fail(str(error), error.exit_code)
+    except typer.Exit as stop:
+        return int(stop.exit_code)
+    except (KeyboardInterrupt, typer.Abort):
+        return _fail("interrupted.", _INTERRUPTED)
+    except BrokenPipeError:  # the reader of our output has gone, as with `| head`
+        return 0
+    except _USAGE_ERROR as error:
+        return _fail(_sentence(error), 2)
+    except MemoryError:
+        return _fail("memory: expected room for this work, received none; lower batch_size or crop, or close other programs.", 3)
+
+
+def _sentence(error: Exception) -> str:
+    message: str = getattr(error, "format_message", lambda: str(error))()
+    if not message:
+        return "command line: something is missing; masksmith --help explains it."
+    text = " ".join(message.split())
+    return f"command line: {text[:1].lower()}{text[1:]}" + ("" if text.endswith((".", "?")) else ".")
+
+
+def _fail(sentence: str, code: int) -> int:
+    print(f"masksmith: {' '.join(sentence.split())}", file=sys.stderr)
+    return code

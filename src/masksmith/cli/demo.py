@@ -1,0 +1,69 @@
+"""``masksmith demo``: the whole job on data that come with the program."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from masksmith.cli import options
+from masksmith.errors import EnvironmentFault
+
+# Settings of each demo; the reasons stand in recipes/nuclei.yaml and recipes/shapes.yaml.
+_NUCLEI: dict[str, object] = {"budget": "2m", "augment.flip": "all"}
+_SHAPES: dict[str, object] = {"budget": "3m", "augment.flip": "all"}
+
+
+def command(
+    output: Annotated[Path, typer.Option("-o", "--output", metavar="DIR", help="Folder for everything.")] = Path("demo"),
+    shapes: Annotated[bool, typer.Option("--shapes", help="Draw shapes to learn from, in place of the real cell nuclei.")] = False,
+    budget: Annotated[str | None, typer.Option("--budget", metavar="TIME", help="Time to train for. [default: 2m, with --shapes 3m]")] = None,
+    overwrite: options.Overwrite = False,
+    quiet: options.Quiet = False,
+) -> None:
+    """Train on real pictures, score on others, predict, and show the result, in three minutes."""
+    from masksmith import files
+    from masksmith.cli import show
+    from masksmith.inference.segmenter import load
+    from masksmith.outputs import OUTPUTS, drawings
+    from masksmith.report import evaluation, summary
+    from masksmith.training import session
+
+    settings = {**(_SHAPES if shapes else _NUCLEI), **({"budget": budget} if budget else {})}
+    out = show.console()
+    files.claim_folder(output, overwrite=overwrite, marker=".masksmith-demo")
+    files.write_text(output / ".masksmith-demo", "made by masksmith demo\n")
+    data = drawings.write(output / "data", count=240, size=128, num_classes=5) if shapes else nuclei()
+    out.print(f"Training a U-Net on {data}, for {settings['budget']}.\n", markup=False)
+    with show.Show(quiet=quiet) as shown:
+        run = session.train(data, output / "run", settings=settings, listener=shown)
+        measured = evaluation.evaluate(run.path, split="test", output=output / "test")
+        segmenter = load(run.path)
+        for pair in [p for p in run.read_dataset().pairs if p.split == "test"][:4]:
+            prediction = segmenter.segment(pair.image)
+            for name, encode in OUTPUTS.items():
+                files.write_bytes(output / "predictions" / f"{pair.name}_{name}.png", encode(prediction))
+    out.print("\nOn test pictures, which the network has not seen", style="bold")
+    out.print(show.table(["class", "IoU", "Dice", "precision", "recall", "pixels"], summary.lines(measured), last_is_total=True))
+    picture = "PICTURE.png"
+    out.print(
+        f"\nLook at       {output / 'test' / 'samples.png'}\n"
+        f"Predictions   {output / 'predictions'}\n"
+        f"Try next      masksmith predict {run.path} {picture} -o masks\n"
+        f"Your own data masksmith check FOLDER, then masksmith train FOLDER -o runs/first",
+        markup=False,
+    )
+
+
+def nuclei() -> Path:
+    """The folder of example pictures, in the package or beside it in a clone.
+
+    Raises:
+        EnvironmentFault: it is in neither place.
+    """
+    here = Path(__file__).resolve()
+    for place in (here.parents[1] / "examples" / "nuclei", here.parents[3] / "examples" / "nuclei"):
+        if place.is_dir():
+            return place
+    raise EnvironmentFault(where="examples/nuclei", expected="the example pictures beside the program", received="none", remedy="install masksmith again, or use masksmith demo --shapes")

@@ -1,0 +1,89 @@
+"""How the command line shows things: colours and live lines in a terminal, plain lines elsewhere."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import threading
+from collections.abc import Sequence
+from types import TracebackType
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from masksmith.training.events import Epoch, Listener
+
+
+def console() -> Console:
+    """Standard output; without a terminal wide enough that no line is broken."""
+    return Console(highlight=False, soft_wrap=not sys.stdout.isatty())
+
+
+def table(header: Sequence[str], rows: Sequence[Sequence[str]], *, last_is_total: bool = False) -> Table:
+    """A table whose first column is text and whose others are figures."""
+    made = Table(box=None, header_style="bold", pad_edge=False, padding=(0, 2, 0, 0))
+    for position, name in enumerate(header):
+        made.add_column(name, justify="left" if position == 0 else "right", no_wrap=position > 0)
+    for number, row in enumerate(rows):
+        made.add_row(*row, style="bold" if last_is_total and number == len(rows) - 1 else "")
+    return made
+
+
+class Show(Listener):
+    """Shows a training: a bar while it runs, and a line for each epoch that stays."""
+
+    def __init__(self, *, quiet: bool) -> None:
+        self.quiet = quiet
+        self.out = console()
+        self._live = not quiet and self.out.is_terminal
+        self._bar = Progress(TextColumn("{task.description}"), BarColumn(24), MofNCompleteColumn(), TextColumn("left"), TimeRemainingColumn(), console=self.out, transient=True)
+        self._task = self._bar.add_task("", total=None, visible=False)
+        self._headed = False
+
+    def __enter__(self) -> Show:
+        if self._live:
+            self._bar.start()
+        # A polite kill ends a training as Ctrl-C does: its state is kept.
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        if self._live:
+            self._bar.stop()
+
+    def message(self, text: str) -> None:
+        if not self.quiet:
+            self.out.print(text, style="dim" if self._headed else "", markup=False)
+
+    def checked(self, done: int, total: int) -> None:
+        self._advance("checking files", done, total)
+
+    def step(self, done: int, total: int) -> None:
+        self._advance("training", done, total)
+
+    def predicted(self, done: int, total: int) -> None:
+        """``done`` of ``total`` pictures are predicted."""
+        self._advance("predicting", done, total)
+
+    def epoch(self, line: Epoch) -> None:
+        if self.quiet:
+            return
+        if not self._headed:
+            self.out.print("  epoch     loss     mIoU   pictures/s      left", style="bold")
+            self._headed = True
+        miou = f"{line.miou:.3f}" if line.miou is not None else "  –  "
+        mark = " best" if line.best else ""
+        self.out.print(f"{f'{line.epoch}/{line.epochs}':>7}  {line.loss:7.4f}    {miou}   {line.pictures_per_s:10.1f}  {clock(line.left_s):>8}{mark}", markup=False)
+
+    def _advance(self, what: str, done: int, total: int) -> None:
+        if self._live:
+            self._bar.update(self._task, description=what, completed=done, total=total, visible=done < total)
+
+
+def clock(seconds: float) -> str:
+    """ "1:05" or "1:02:03"."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"

@@ -1,0 +1,97 @@
+"""``masksmith train``: from a data set to a run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from masksmith.cli import options
+from masksmith.errors import InputError
+
+
+def command(
+    words: Annotated[list[str] | None, typer.Argument(metavar="[DATA] [KEY=VALUE]…", help="Folder of pictures and masks, then settings such as model.depth=4 loss=ce+dice.")] = None,
+    output: Annotated[Path | None, typer.Option("-o", "--output", metavar="RUN", help="Run folder to make.")] = None,
+    budget: Annotated[str | None, typer.Option("--budget", metavar="TIME", help="Time to train for, such as 90s, 5m, 2h. [default: 10m]")] = None,
+    epochs: Annotated[int | None, typer.Option("--epochs", help="Length in epochs, in place of a budget.")] = None,
+    steps: Annotated[int | None, typer.Option("--steps", help="Length in steps, in place of a budget.")] = None,
+    recipe_file: Annotated[Path | None, typer.Option("--recipe", metavar="FILE", help="Recipe to start from (YAML).")] = None,
+    images: options.Images = None,
+    masks: options.Masks = None,
+    classes: options.Classes = None,
+    ignore: options.Ignore = None,
+    skip_unmatched: options.Skip = False,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the interrupted training in RUN.")] = False,
+    overwrite: options.Overwrite = False,
+    quiet: options.Quiet = False,
+    keys: Annotated[bool, typer.Option("--keys", help="List every setting with its default, and end.")] = False,
+) -> None:
+    """Train a U-Net on a folder of pictures and masks."""
+    from masksmith import recipe
+
+    if keys:
+        _print_keys()
+        return
+    data, settings = _split_words(words or [])
+    settings |= options.data_settings(images, masks, classes, ignore, skip_unmatched)
+    settings |= {k: v for k, v in (("budget", budget), ("epochs", epochs), ("steps", steps)) if v is not None}
+    if output is None:
+        raise InputError(where="-o/--output", expected="a run folder to make", received="none", remedy="give one, as in -o runs/first")
+    base = recipe.load(recipe_file) if recipe_file is not None else None
+    (base or recipe.Recipe()).with_settings(settings)  # wrong keys are told before torch is loaded
+
+    from masksmith.cli import show
+    from masksmith.training import session
+
+    with show.Show(quiet=quiet) as shown:
+        try:
+            if resume:
+                run = session.resume(output, settings=settings, listener=shown)
+            else:
+                run = session.train(data, output, settings=settings, base=base, overwrite=overwrite, listener=shown)
+        except KeyboardInterrupt:
+            shown.message(f"interrupted; go on with: masksmith train -o {output} --resume")
+            raise
+    print_run(run.path, quiet=quiet)
+
+
+def print_run(run: Path, *, quiet: bool) -> None:
+    """The validation table of a run, where its files are, and the next command."""
+    from masksmith.cli import show
+    from masksmith.metrics import from_dict
+    from masksmith.report import summary
+    from masksmith.run import Run
+
+    measured = from_dict(Run(run).read_model().figures["validation"])
+    out = show.console()
+    out.print("\nvalidation", style="bold")
+    out.print(show.table(["class", "IoU", "Dice", "precision", "recall", "pixels"], summary.lines(measured), last_is_total=True))
+    if not quiet:
+        out.print(f"\nRun folder: {run}\nLook at {run / 'samples.png'}; {run / 'NEXT.md'} says what to do next.", markup=False)
+
+
+def _split_words(words: list[str]) -> tuple[Path | None, dict[str, object]]:
+    """The data folder, which may come first, and the settings."""
+    from masksmith import recipe
+
+    if words and ("=" not in words[0] or Path(words[0]).exists()):
+        return Path(words[0]), recipe.parse_settings(words[1:])
+    return None, recipe.parse_settings(words)
+
+
+def _print_keys() -> None:
+    from masksmith import recipe
+    from masksmith.cli import show
+
+    defaults = recipe.Recipe().model_dump()
+    rows = []
+    for key, about in recipe.keys().items():
+        section, _, name = key.rpartition(".")
+        value = defaults[section][name] if section else defaults[key]
+        shown = {None: "", True: "true", False: "false"}.get(value, str(value)) if not isinstance(value, tuple) else ", ".join(map(str, value))
+        rows.append([key, shown, about])
+    made = show.table(["setting", "default", "what"], rows)
+    made.columns[2].justify, made.columns[2].no_wrap = "left", False
+    show.console().print(made)

@@ -1,0 +1,1 @@
+"""The Dataset: found, paired, split, checked, and cut into batches."""

@@ -1,0 +1,138 @@
+"""Training crops: position, zoom, rotation and flip in one warp, then changes of brightness.
+
+Rule: everything random comes from the generator that is passed in, so that a crop depends on
+(seed, epoch, index) alone and not on which thread made it.
+"""
+
+from __future__ import annotations
+
+import importlib
+import math
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from masksmith.classes import IGNORE, U8
+from masksmith.data.preprocessing import F32, Preprocessing
+from masksmith.errors import RecipeError
+from masksmith.recipe import AugmentSettings
+
+Pixels = npt.NDArray[np.generic]
+Transform = Callable[..., Mapping[str, Any]]
+"""``f(image=(H, W, C), mask=(H, W)) -> {"image": …, "mask": …}``, the albumentations shape."""
+
+# OpenCV warps these dtypes; others are warped as float32.
+_WARPABLE = {"uint8", "uint16", "int16", "float32", "float64"}
+# A blur of this many pixels is what a slightly unfocused lens does.
+_BLUR_SIGMA_PX = 1.0
+
+
+def draw_crop(
+    pixels_HWC: Pixels,
+    mask_HW: U8,
+    crop_px: int,
+    settings: AugmentSettings,
+    preprocessing: Preprocessing,
+    rng: np.random.Generator,
+) -> tuple[F32, U8]:
+    """One training sample: float32 (crop, crop, C), standardised, and uint8 (crop, crop).
+
+    What lies outside the picture is mirrored in the picture and ignored (255) in the mask.
+    """
+    if settings.callable is not None:
+        pixels_HWC, mask_HW = call_transform(load_transform(settings.callable), pixels_HWC, mask_HW)
+        settings = AugmentSettings(flip="none", scale=(1, 1), rotate_deg=0, brightness=0, contrast=0, noise=0)
+    matrix = _draw_matrix(pixels_HWC.shape[0], pixels_HWC.shape[1], crop_px, settings, rng)
+    crop_HWC, crop_mask = warp(pixels_HWC, mask_HW, matrix, crop_px)
+    return _photometric(preprocessing.standardize(crop_HWC), settings, rng), crop_mask
+
+
+def warp(pixels_HWC: Pixels, mask_HW: U8, matrix_23: npt.NDArray[np.float64], crop_px: int) -> tuple[Pixels, U8]:
+    """Picture and mask under one affine map from crop to picture coordinates (pixel centres).
+
+    The picture is interpolated bilinearly, the mask takes the nearest pixel.
+    """
+    pixels = pixels_HWC if str(pixels_HWC.dtype) in _WARPABLE else pixels_HWC.astype(np.float32)
+    size = (crop_px, crop_px)
+    flags = cv2.WARP_INVERSE_MAP
+    # OpenCV warps at most 4 channels a call.
+    parts = [
+        cv2.warpAffine(np.ascontiguousarray(pixels[..., c : c + 4]), matrix_23, size, flags=flags | cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101)  # type: ignore[call-overload]  # its stubs know no generic dtype
+        for c in range(0, pixels.shape[2], 4)
+    ]
+    warped = np.concatenate([p if p.ndim == 3 else p[..., None] for p in parts], axis=2)
+    mask = cv2.warpAffine(mask_HW, matrix_23, size, flags=flags | cv2.INTER_NEAREST, borderMode=cv2.BORDER_CONSTANT, borderValue=(IGNORE,))
+    return warped, np.asarray(mask, np.uint8)
+
+
+def load_transform(name: str) -> Transform:
+    """The callable that ``module:name`` names.
+
+    Raises:
+        RecipeError: it cannot be imported.
+    """
+    module, colon, attribute = name.partition(":")
+    try:
+        found = getattr(importlib.import_module(module), attribute) if colon else None
+    except (ImportError, AttributeError):
+        found = None
+    if not callable(found):
+        raise RecipeError(where="augment.callable", expected="module:name of f(image=, mask=) -> dict", received=f'"{name}"', remedy="check that Python can import it")
+    transform: Transform = found
+    return transform
+
+
+def call_transform(transform: Transform, pixels_HWC: Pixels, mask_HW: U8) -> tuple[Pixels, U8]:
+    """Run somebody's transform and check what it answers.
+
+    Raises:
+        RecipeError: no mapping with an image and a mask of one size.
+    """
+    answer = transform(image=pixels_HWC, mask=mask_HW)
+    image, mask = (answer.get("image"), answer.get("mask")) if isinstance(answer, Mapping) else (None, None)
+    if not (isinstance(image, np.ndarray) and isinstance(mask, np.ndarray) and image.shape[:2] == mask.shape):
+        raise RecipeError(
+            where="augment.callable",
+            expected='a dict with "image" (H, W, C) and "mask" (H, W) arrays of one size',
+            received=type(answer).__name__ if not isinstance(answer, Mapping) else ", ".join(f"{k}: {getattr(v, 'shape', type(v).__name__)}" for k, v in answer.items()),
+            remedy="correct the callable",
+        )
+    return (image if image.ndim == 3 else image[..., None]), mask.astype(np.uint8)
+
+
+def _draw_matrix(height: int, width: int, crop_px: int, settings: AugmentSettings, rng: np.random.Generator) -> npt.NDArray[np.float64]:
+    """The map from crop to picture coordinates, (2, 3)."""
+    zoom = math.exp(rng.uniform(*(math.log(s) for s in settings.scale)))
+    angle = math.radians(rng.uniform(-settings.rotate_deg, settings.rotate_deg))
+    mirror = settings.flip != "none" and rng.random() < 0.5
+    if settings.flip == "all":
+        angle += math.pi / 2 * int(rng.integers(4))
+    cos, sin = math.cos(angle) / zoom, math.sin(angle) / zoom
+    sign = -1.0 if mirror else 1.0
+    linear = np.array([[sign * cos, -sin], [sign * sin, cos]])
+    # The crop's reach in the picture along each axis; its centre stays so far from the border,
+    # or in the middle where the picture is smaller than the crop.
+    reach = np.abs(linear).sum(axis=1) * (crop_px / 2)
+    center = [rng.uniform(min(r, side / 2), max(side - r, side / 2)) for r, side in zip(reach, (width, height), strict=True)]
+    if settings.scale == (1, 1) and settings.rotate_deg == 0:
+        # Whole pixels: nothing is interpolated, the crop is a copy.
+        center = [math.floor(c) + (crop_px % 2) / 2 for c in center]
+    middle = np.full(2, (crop_px - 1) / 2)
+    offset = np.array(center) - 0.5 - linear @ middle
+    return np.column_stack([linear, offset])
+
+
+def _photometric(x_HWC: F32, settings: AugmentSettings, rng: np.random.Generator) -> F32:
+    """Brightness, contrast, noise and blur of a standardised crop; in place where possible."""
+    if settings.contrast:
+        x_HWC *= np.float32(math.exp(rng.uniform(-1, 1) * math.log1p(settings.contrast)))
+    if settings.brightness:
+        x_HWC += np.float32(rng.uniform(-settings.brightness, settings.brightness))
+    if settings.blur and rng.random() < settings.blur:
+        x_HWC = np.asarray(cv2.GaussianBlur(x_HWC, (0, 0), rng.uniform(0.1, _BLUR_SIGMA_PX)), np.float32).reshape(x_HWC.shape)
+    if settings.noise:
+        x_HWC += rng.standard_normal(x_HWC.shape, dtype=np.float32) * np.float32(rng.uniform(0, settings.noise))
+    return x_HWC

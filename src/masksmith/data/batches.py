@@ -1,0 +1,130 @@
+"""Batches of training crops, prepared ahead of the network by threads.
+
+Rule: a batch is a function of (seed, step) alone, so that training goes on after an interruption
+exactly where it was, whatever the number of threads.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+import numpy.typing as npt
+import psutil
+import torch
+from torch import Tensor
+
+from masksmith import images, labels
+from masksmith.classes import U8, ClassTable
+from masksmith.data.augment import Pixels, draw_crop
+from masksmith.data.dataset import Pair
+from masksmith.data.preprocessing import Preprocessing
+from masksmith.limits import CACHE_MEMORY_SHARE
+from masksmith.recipe import AugmentSettings
+
+# Batches that lie ready: enough that a slow one is never waited for, few enough for any memory.
+_AHEAD = 4
+
+
+class PairReader:
+    """Reads pairs as (pixels (H, W, C), mask (H, W)) and keeps them in memory while they fit."""
+
+    def __init__(self, pairs: Sequence[Pair], table: ClassTable, preprocessing: Preprocessing) -> None:
+        self.pairs = list(pairs)
+        self.table = table
+        self.preprocessing = preprocessing
+        self._kept: dict[int, tuple[Pixels, U8]] = {}
+        self._room_bytes = psutil.virtual_memory().available * CACHE_MEMORY_SHARE
+
+    def __len__(self) -> int:
+        return len(self.pairs)
+
+    def read(self, index: int) -> tuple[Pixels, U8]:
+        """Pair ``index``, its pixels conforming to the preprocessing.
+
+        Raises:
+            DataError: a file that has changed since the check.
+        """
+        kept = self._kept.get(index)
+        if kept is not None:
+            return kept
+        pair = self.pairs[index]
+        pixels = self.preprocessing.conform(images.read(pair.image).pixels_HWC, pair.image)
+        mask = labels.read_mask(pair.mask, self.table)
+        size = pixels.nbytes + mask.nbytes
+        if size < self._room_bytes:
+            self._room_bytes -= size
+            self._kept[index] = pixels, mask
+        return pixels, mask
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """How crops are drawn: ``visits`` are pair indices, one for each crop of an epoch."""
+
+    visits: tuple[int, ...]
+    crop_px: int
+    batch_size: int
+    seed: int
+
+
+def visits(sizes: Sequence[tuple[int, int]], crop_px: int, at_least: int) -> tuple[int, ...]:
+    """Each picture as often as crops cover its area, all of them repeated up to ``at_least``.
+
+    >>> visits([(100, 100), (200, 100)], 100, 1)
+    (0, 1, 1)
+    """
+    once = [index for index, (height, width) in enumerate(sizes) for _ in range(max(1, round(height * width / crop_px**2)))]
+    return tuple(once * max(1, -(-at_least // len(once))))
+
+
+@lru_cache(maxsize=2)
+def _order(seed: int, epoch: int, visits: int) -> npt.NDArray[np.int64]:
+    """The order of an epoch's visits; two are kept, since a batch may span the end of one."""
+    return np.random.default_rng([seed, epoch]).permutation(visits)
+
+
+class Batches:
+    """The batches of a training, by step."""
+
+    def __init__(self, reader: PairReader, sampling: Sampling, augment: AugmentSettings) -> None:
+        self.reader = reader
+        self.sampling = sampling
+        self.augment = augment
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Batches in which each visit has had its turn (rounded)."""
+        return max(1, round(len(self.sampling.visits) / self.sampling.batch_size))
+
+    def batch(self, step: int) -> tuple[Tensor, Tensor]:
+        """Batch ``step``: float32 (B, C, crop, crop) in channels-last memory, int64 (B, crop, crop)."""
+        size, crop = self.sampling.batch_size, self.sampling.crop_px
+        pixels_BHWC = np.empty((size, crop, crop, self.reader.preprocessing.channels), np.float32)
+        masks_BHW = np.empty((size, crop, crop), np.int64)
+        for place in range(size):
+            epoch, index = divmod(step * size + place, len(self.sampling.visits))
+            order = _order(self.sampling.seed, epoch, len(self.sampling.visits))
+            pixels, mask = self.reader.read(self.sampling.visits[order[index]])
+            rng = np.random.default_rng([self.sampling.seed, epoch, index])
+            pixels_BHWC[place], masks_BHW[place] = draw_crop(pixels, mask, crop, self.augment, self.reader.preprocessing, rng)
+        return torch.from_numpy(pixels_BHWC).permute(0, 3, 1, 2), torch.from_numpy(masks_BHW)
+
+    def stream(self, first: int, last: int, workers: int) -> Iterator[tuple[Tensor, Tensor]]:
+        """Batches ``first`` … ``last - 1`` in order, made ahead by ``workers`` threads.
+
+        An error in a thread is raised here, at the batch that it concerns.
+        """
+        pool = ThreadPoolExecutor(workers, thread_name_prefix="batches")
+        waiting: deque[Future[tuple[Tensor, Tensor]]] = deque()
+        try:
+            for step in range(first, last):
+                while len(waiting) < _AHEAD + workers and step + len(waiting) < last:
+                    waiting.append(pool.submit(self.batch, step + len(waiting)))
+                yield waiting.popleft().result()
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)

@@ -1,0 +1,133 @@
+"""The only module that opens a file for writing.
+
+Rule: a file appears whole or not at all (written beside its place, flushed to disk, renamed), and
+nothing that exists is replaced unless the caller says so.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+from masksmith.errors import EnvironmentFault, InputError
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write ``content`` to ``path`` atomically.
+
+    Raises:
+        EnvironmentFault: the folder cannot be written to, or the disk is full.
+    """
+    make_folder(path.parent)
+    try:
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
+        try:
+            with os.fdopen(handle, "wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            # mkstemp gives 0600; results are for whoever may read the folder.
+            os.chmod(name, 0o644)
+            os.replace(name, path)
+        except BaseException:
+            Path(name).unlink(missing_ok=True)
+            raise
+    except OSError as error:
+        raise not_writable(path, error) from error
+
+
+def write_text(path: Path, content: str) -> None:
+    """Write UTF-8 text atomically; errors as in :func:`write_bytes`."""
+    write_bytes(path, content.encode("utf-8"))
+
+
+def make_folder(path: Path) -> None:
+    """Make a folder and its parents.
+
+    Raises:
+        InputError: a file stands where a folder is needed.
+        EnvironmentFault: no permission, or a full disk.
+    """
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError) as error:
+        raise InputError(
+            where=path,
+            expected="a folder to write to",
+            received="a path that leads through a file",
+            remedy="give another output folder",
+        ) from error
+    except OSError as error:
+        raise not_writable(path, error) from error
+
+
+def claim_folder(path: Path, *, overwrite: bool, marker: str) -> None:
+    """Take ``path`` as an output folder: new, empty, or (with ``overwrite``) emptied first.
+
+    A folder is emptied only if it holds a file called ``marker``, which is how one of our own
+    results is told from somebody's pictures.
+
+    Raises:
+        InputError: it holds something that may not be replaced.
+        EnvironmentFault: it cannot be written to.
+    """
+    if path.is_dir() and any(path.iterdir()):
+        if not overwrite:
+            raise InputError(
+                where=path,
+                expected="a new or empty output folder",
+                received="one that holds files",
+                remedy="give another folder, or --overwrite to replace it",
+            )
+        if not (path / marker).is_file():
+            raise InputError(
+                where=path,
+                expected=f"an earlier result to overwrite (a folder with {marker})",
+                received="a folder with other files",
+                remedy="give another folder; nothing was deleted",
+            )
+        try:
+            shutil.rmtree(path)
+        except OSError as error:
+            raise not_writable(path, error) from error
+    make_folder(path)
+    check_writable(path)
+
+
+def check_writable(folder: Path) -> None:
+    """Fail now, in one sentence, rather than after an hour of work."""
+    try:
+        handle, name = tempfile.mkstemp(dir=folder, prefix=".masksmith-probe-")
+        os.close(handle)
+        os.unlink(name)
+    except OSError as error:
+        raise not_writable(folder, error) from error
+
+
+def refuse_existing(path: Path, *, overwrite: bool) -> None:
+    """Raise InputError if ``path`` exists and may not be replaced."""
+    if path.exists() and not overwrite:
+        raise InputError(
+            where=path,
+            expected="no file of that name",
+            received="one that exists",
+            remedy="give another output folder, or --overwrite to replace it",
+        )
+
+
+def sha256(content: bytes) -> str:
+    """The SHA-256 of ``content`` in hexadecimal."""
+    return hashlib.sha256(content).hexdigest()
+
+
+def not_writable(path: Path, error: OSError) -> EnvironmentFault:
+    """The one sentence for a place that refuses to be written to."""
+    return EnvironmentFault(
+        where=path,
+        expected="a place that can be written to",
+        received=(error.strerror or str(error)).lower(),
+        remedy="check the permissions and the free space, or give another output folder",
+    )

@@ -1,0 +1,70 @@
+"""PNG, JPEG, BMP and WebP.
+
+Pillow decodes 8 bits a channel; 16-bit PNG goes through OpenCV, because Pillow cuts 16-bit colour
+down to 8 without a word.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+from PIL import Image, ImageFile, ImageOps
+
+from masksmith.errors import DataError
+from masksmith.images.picture import Header, Picture
+
+# Decompression bombs are stopped by our own limit on pixels, before decoding (images/__init__).
+Image.MAX_IMAGE_PIXELS = None
+# A truncated file is an error, never a picture that ends in grey.
+ImageFile.LOAD_TRUNCATED_IMAGES = False
+
+# EXIF orientations that swap height and width.
+_TURNED = {5, 6, 7, 8}
+_ORIENTATION = 0x0112
+# Pillow's modes for the channels that a picture has; transparency is no measured channel.
+_MODES = {"1": 1, "L": 1, "LA": 1, "I": 1, "I;16": 1, "I;16B": 1, "F": 1, "P": 3, "PA": 3, "RGB": 3, "RGBA": 3, "RGBX": 3, "CMYK": 3, "YCbCr": 3, "LAB": 3, "HSV": 3}
+
+
+def read_header(path: Path) -> Header:
+    with Image.open(path) as image:
+        width, height = image.size
+        if image.getexif().get(_ORIENTATION) in _TURNED:
+            height, width = width, height
+        return Header(height, width, _MODES.get(image.mode, 3), "uint16" if _is_16_bit_png(path) else "uint8")
+
+
+def read(path: Path) -> Picture:
+    with Image.open(path) as image:
+        if getattr(image, "n_frames", 1) > 1:
+            raise DataError(where=path, expected="one picture", received=f"an animation of {image.n_frames} frames", remedy="save each frame as a file of its own")  # type: ignore[attr-defined]  # only animated formats have it
+        image.load()
+        if _is_16_bit_png(path):
+            return Picture(_read_16_bit(path))
+        upright = ImageOps.exif_transpose(image)
+        if upright.mode == "P":
+            indices = np.asarray(upright)
+            palette = np.zeros((256, 3), np.uint8)
+            stored = np.array(upright.getpalette("RGB") or [], np.uint8).reshape(-1, 3)
+            palette[: len(stored)] = stored
+            return Picture(palette[indices], indices, palette)
+        wanted = "L" if _MODES.get(upright.mode, 3) == 1 else "RGB"
+        pixels = np.asarray(upright if upright.mode == wanted else upright.convert(wanted))
+        return Picture(pixels if pixels.ndim == 3 else pixels[..., None])
+
+
+def _is_16_bit_png(path: Path) -> bool:
+    """The bit depth stands in byte 24 of a PNG (PNG specification, IHDR)."""
+    with path.open("rb") as file:
+        head = file.read(25)
+    return head.startswith(b"\x89PNG") and head[24:25] == b"\x10"
+
+
+def _read_16_bit(path: Path) -> np.ndarray:
+    decoded = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_UNCHANGED)
+    if decoded is None:
+        raise ValueError("OpenCV cannot decode it")
+    if decoded.ndim == 2:
+        return decoded[..., None]
+    return np.ascontiguousarray(decoded[..., 2::-1] if decoded.shape[2] >= 3 else decoded[..., :1])

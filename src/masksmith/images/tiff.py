@@ -1,0 +1,82 @@
+"""TIFF by tifffile: 1 to N channels, any common dtype, planar or interleaved.
+
+A file that holds several pictures (a stack) is refused in one sentence, because which of them was
+meant cannot be known from here.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import tifffile
+
+from masksmith.errors import DataError
+from masksmith.images.picture import Header, Picture
+
+# What a convolution can be fed; 64-bit integers and complex numbers are not pictures.
+_DTYPES = {"bool", "uint8", "uint16", "int16", "int8", "uint32", "int32", "float16", "float32", "float64"}
+# Transposition for each value of the Orientation tag (TIFF 6.0, page 36), as in EXIF.
+_FLIPS = {1: "", 2: "h", 3: "hv", 4: "v", 5: "t", 6: "th", 7: "thv", 8: "tv"}
+
+
+def read_header(path: Path) -> Header:
+    with tifffile.TiffFile(path) as file:
+        series = _series(file, path)
+        order, shape = series.axes, series.shape
+        sizes = dict(zip(order, shape, strict=True))
+        height, width = sizes["Y"], sizes["X"]
+        if "t" in _orientation(file):
+            height, width = width, height
+        palette = file.pages.first.photometric == tifffile.PHOTOMETRIC.PALETTE
+        channels = 3 if palette else int(np.prod([n for axis, n in sizes.items() if axis not in "YX"], dtype=int))
+        return Header(height, width, channels, str(series.dtype))
+
+
+def read(path: Path) -> Picture:
+    with tifffile.TiffFile(path) as file:
+        series = _series(file, path)
+        if str(series.dtype) not in _DTYPES:
+            raise DataError(where=path, expected="whole numbers or floats of 8 to 64 bits", received=str(series.dtype), remedy="convert it to 16-bit or 32-bit float TIFF")
+        array = series.asarray()
+        rest = [axis for axis in series.axes if axis not in "YX"]
+        array = np.transpose(array, [series.axes.index(axis) for axis in ("Y", "X", *rest)])
+        array = array.reshape(*array.shape[:2], -1)
+        array = _upright(array, _orientation(file))
+        page = file.pages.first
+        if page.photometric == tifffile.PHOTOMETRIC.MINISWHITE and array.dtype in (np.uint8, np.bool_):
+            array = (255 - array) if array.dtype == np.uint8 else ~array
+        if page.photometric == tifffile.PHOTOMETRIC.PALETTE and page.colormap is not None and array.dtype == np.uint8:
+            palette = (page.colormap.T >> 8).astype(np.uint8)
+            indices = array[..., 0]
+            return Picture(palette[indices], indices, palette)
+    if array.dtype == np.bool_:
+        array = array.astype(np.uint8) * 255
+    return Picture(np.ascontiguousarray(array).astype(array.dtype.newbyteorder("="), copy=False))
+
+
+def _series(file: tifffile.TiffFile, path: Path) -> tifffile.TiffPageSeries:
+    series = file.series[0]
+    axes = series.axes
+    # S and C are channels; Q and I are pages of one file, taken for channels when they are few
+    # planes of one picture in a single-page file, and otherwise for a stack.
+    stacked = [axis for axis in axes if axis not in "YXSC" and series.shape[axes.index(axis)] > 1]
+    if stacked or not {"Y", "X"} <= set(axes):
+        raise DataError(
+            where=path,
+            expected="one picture in the file",
+            received=f"a stack of shape {'×'.join(map(str, series.shape))} (axes {axes})",
+            remedy="save each plane as a file of its own",
+        )
+    return series
+
+
+def _orientation(file: tifffile.TiffFile) -> str:
+    tag = file.pages.first.tags.get("Orientation")
+    return _FLIPS.get(int(tag.value) if tag is not None else 1, "")
+
+
+def _upright(array: np.ndarray, flips: str) -> np.ndarray:
+    for flip in flips:
+        array = array.swapaxes(0, 1) if flip == "t" else array[:, ::-1] if flip == "h" else array[::-1]
+    return array

@@ -1,0 +1,23 @@
+"""Compare predictions with the truth over a set of pictures.
+
+Rule: at the mask's own size, over all pixels of the set, through the same path that prediction
+takes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from masksmith.data.batches import PairReader
+from masksmith.inference.segmenter import Segmenter, choose
+from masksmith.metrics import Confusion
+
+
+def confusion(segmenter: Segmenter, reader: PairReader, progress: Callable[[int, int], None] = lambda done, total: None) -> Confusion:
+    """The confusion matrix over all pairs of ``reader``."""
+    matrix = Confusion(len(reader.table))
+    for index in range(len(reader)):
+        pixels, truth = reader.read(index)
+        matrix.add(truth, choose(segmenter.probabilities(pixels)))
+        progress(index + 1, len(reader))
+    return matrix

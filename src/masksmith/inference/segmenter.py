@@ -1,0 +1,99 @@
+"""Segmenter: a model file, loaded, that answers for pictures.
+
+Rule: what comes in is an array, a path or a PIL picture; what goes out is a Prediction.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from masksmith import images, modelfile
+from masksmith.classes import U8
+from masksmith.errors import InputError
+from masksmith.inference import tiler
+from masksmith.inference.prediction import Prediction
+from masksmith.limits import MIN_TILE_PX
+from masksmith.modelfile import ModelFile
+from masksmith.models.unet import UNet
+from masksmith.planning import probe
+
+Image = "str | os.PathLike[str] | npt.NDArray[np.generic] | PIL.Image.Image"
+
+
+class Segmenter:
+    """``Segmenter(modelfile).segment(image) -> Prediction``; see :func:`load`."""
+
+    def __init__(self, model: ModelFile, *, device: str = "auto", precision: str = "auto", network: UNet | None = None) -> None:
+        """Build the network on a device; ``network`` gives one that is there already."""
+        self.model = model
+        self.device = probe.device(device) if network is None else next(network.parameters()).device
+        self.precision = probe.precision(precision, self.device)
+        self.network = network if network is not None else model.build()
+        if network is None:
+            probe.place(self.network, self.device)
+        crop = model.recipe.crop
+        self.tile_px = max(MIN_TILE_PX, crop if isinstance(crop, int) else 0)
+
+    def segment(self, image: Any) -> Prediction:  # noqa: ANN401 - PIL pictures are known by what they can do
+        """Segment one picture of any size.
+
+        Args:
+            image: a path; an array (H, W) or (H, W, C) of the dtype that the training pictures
+                had, colours as RGB; or a PIL picture.
+
+        Raises:
+            DataError: it cannot be read, or its channels or dtype are not those of the training.
+            InputError: something else than a picture.
+        """
+        source: Path | None = None
+        if isinstance(image, str | os.PathLike):
+            source = Path(image)
+            pixels = images.read(source).pixels_HWC
+        else:
+            pixels = _as_array(image)
+        probabilities = self.probabilities(self.model.preprocessing.conform(pixels, source or "image"))
+        return Prediction(choose(probabilities), probabilities, pixels, self.model.table, source)
+
+    def probabilities(self, pixels_HWC: npt.NDArray[np.generic]) -> npt.NDArray[np.float32]:
+        """Class probabilities (K, H, W) of conforming pixels."""
+        x_HWC = self.model.preprocessing.standardize(pixels_HWC)
+        answer = tiler.predict(self.network, torch.from_numpy(x_HWC).permute(2, 0, 1), self.tile_px, self.precision)
+        out: npt.NDArray[np.float32] = answer.numpy()
+        return out
+
+
+def load(run: str | os.PathLike[str], *, device: str = "auto", precision: str = "auto") -> Segmenter:
+    """The trained network of a run folder (or of a model file), ready to segment.
+
+    >>> import masksmith
+    >>> mask = masksmith.load("runs/cells").segment("picture.png").mask_HW  # doctest: +SKIP
+
+    Raises:
+        RunError: no run folder, or a damaged one.
+        EnvironmentFault: no such device.
+    """
+    return Segmenter(modelfile.read(Path(run)), device=device, precision=precision)
+
+
+def choose(probabilities_KHW: npt.NDArray[np.float32]) -> U8:
+    """The most probable class of each pixel, uint8 (H, W)."""
+    return probabilities_KHW.argmax(axis=0).astype(np.uint8)
+
+
+def _as_array(image: Any) -> npt.NDArray[np.generic]:  # noqa: ANN401 - see segment
+    if hasattr(image, "convert") and hasattr(image, "mode"):  # a PIL picture
+        image = np.asarray(image.convert("RGB") if image.mode in {"P", "RGBA", "CMYK", "YCbCr", "LAB", "HSV"} else image.convert("L") if image.mode in {"1", "LA"} else image)
+    if not isinstance(image, np.ndarray) or image.ndim not in (2, 3) or 0 in image.shape:
+        raise InputError(
+            where="segment(image)",
+            expected="a path, an array (H, W) or (H, W, C), or a PIL picture",
+            received=f"an array of shape {image.shape}" if isinstance(image, np.ndarray) else type(image).__name__,
+            remedy="convert it first",
+        )
+    return image if image.ndim == 3 else image[..., None]

@@ -1,0 +1,36 @@
+"""Every ceiling of the program in one table, each with its unit and its reason.
+
+Rule: no other module holds a number that refuses or bounds somebody's work.
+"""
+
+from __future__ import annotations
+
+# Class indices are stored as 8 bits with 255 kept for "ignored": 0 … 254 remain.
+MAX_CLASSES = 255
+
+# A mask with more distinct values than this and no class table is a photograph, a JPEG
+# or an instance map; the largest published label set in common use (ADE20K) has 150.
+MAX_UNNAMED_VALUES = 64
+
+# Colours in one mask, for the same reason; hand-made colour tables rarely pass 30.
+MAX_UNNAMED_COLORS = 40
+
+# Pixels of one picture held in memory at once: 4 bytes * 4 channels * 2^28 = 4 GiB of float.
+MAX_PICTURE_PIXELS = 2**28
+
+# Channels of one picture; hyperspectral cameras deliver up to about 250 bands.
+MAX_CHANNELS = 512
+
+# Share of the free memory that decoded pictures may take before they are read anew each time:
+# the other half is for the network, whose activations are larger than the pictures.
+CACHE_MEMORY_SHARE = 0.5
+
+# Pictures shown in a figure of samples: more than this cannot be read on one screen.
+FIGURE_ROWS = 4
+
+# Side in pixels of the smallest window in which a large picture is predicted; below this the
+# overlap costs more than the window itself.
+MIN_TILE_PX = 512
+
+# Names listed in one sentence.
+LISTED_NAMES = 5

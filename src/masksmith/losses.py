@@ -1,0 +1,167 @@
+"""The losses, one function each, all of one shape.
+
+    loss(logits_BKHW float32, target_BHW int64) -> scalar, the mean over the pixels that count
+
+Rule: pixels with target 255 count in none of them. With one logit (K = 1) the target is 0 or 1
+and the probability is a sigmoid; else it is a softmax over K classes. ``bce`` alone treats K logits
+as K independent sigmoids. Every loss is 0 at best and finite when no pixel counts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from masksmith.classes import IGNORE
+from masksmith.errors import RecipeError, unknown_name
+
+Loss = Callable[[Tensor, Tensor], Tensor]
+
+# Added to numerator and denominator of the overlap losses, in pixels: small beside any object,
+# large enough that a class without pixels gives a ratio near 1 when it is not predicted.
+_SMOOTH = 1.0
+
+
+def cross_entropy(logits_BKHW: Tensor, target_BHW: Tensor) -> Tensor:
+    """-log p(true class). With one logit this is the binary cross-entropy."""
+    if logits_BKHW.shape[1] == 1:
+        return binary_cross_entropy(logits_BKHW, target_BHW)
+    total = F.cross_entropy(logits_BKHW, target_BHW, ignore_index=IGNORE, reduction="sum")
+    return total / (target_BHW != IGNORE).sum().clamp(min=1)
+
+
+def binary_cross_entropy(logits_BKHW: Tensor, target_BHW: Tensor) -> Tensor:
+    """-(t log p + (1 - t) log(1 - p)) of a sigmoid for each logit, t one-hot for K > 1."""
+    counted_B1HW = (target_BHW != IGNORE).unsqueeze(1)
+    each = F.binary_cross_entropy_with_logits(logits_BKHW, _one_hot(target_BHW, logits_BKHW.shape[1]), reduction="none")
+    return (each * counted_B1HW).sum() / (counted_B1HW.sum() * logits_BKHW.shape[1]).clamp(min=1)
+
+
+def focal(logits_BKHW: Tensor, target_BHW: Tensor) -> Tensor:
+    """-(1 - p)^2 log p of the true class (Lin et al. 2017, gamma = 2)."""
+    counted = target_BHW != IGNORE
+    logits = torch.cat([torch.zeros_like(logits_BKHW), logits_BKHW], dim=1) if logits_BKHW.shape[1] == 1 else logits_BKHW
+    log_p = F.log_softmax(logits, dim=1).gather(1, target_BHW.where(counted, 0).unsqueeze(1)).squeeze(1)
+    each = -((1 - log_p.exp()) ** 2) * log_p
+    return (each * counted).sum() / counted.sum().clamp(min=1)
+
+
+def dice(logits_BKHW: Tensor, target_BHW: Tensor) -> Tensor:
+    """1 - 2 TP / (2 TP + FP + FN), softly, mean over the classes in the batch (Milletari 2016)."""
+    return _overlap(logits_BKHW, target_BHW, false_positive=0.5, false_negative=0.5)
+
+
+def jaccard(logits_BKHW: Tensor, target_BHW: Tensor) -> Tensor:
+    """1 - TP / (TP + FP + FN), softly, mean over the classes in the batch (Rahman 2016)."""
+    return _overlap(logits_BKHW, target_BHW, false_positive=1.0, false_negative=1.0)
+
+
+def tversky(logits_BKHW: Tensor, target_BHW: Tensor) -> Tensor:
+    """1 - TP / (TP + 0.3 FP + 0.7 FN): a miss costs more than a false alarm (Salehi 2017)."""
+    return _overlap(logits_BKHW, target_BHW, false_positive=0.3, false_negative=0.7)
+
+
+def lovasz(logits_BKHW: Tensor, target_BHW: Tensor) -> Tensor:
+    """The convex surrogate of the Jaccard loss (Berman et al. 2018), classes in the batch."""
+    counted = target_BHW != IGNORE
+    target = target_BHW[counted]
+    logits = logits_BKHW.movedim(1, -1)[counted]
+    if target.numel() == 0:
+        return logits_BKHW.sum() * 0
+    if logits.shape[1] == 1:
+        sign = 2.0 * target - 1.0
+        return _lovasz_of_class(F.relu(1.0 - logits[:, 0] * sign), target.float())
+    p = logits.softmax(dim=1)
+    present = [k for k in range(p.shape[1]) if bool((target == k).any())]
+    return torch.stack([_lovasz_of_class((p[:, k] - (target == k).float()).abs(), (target == k).float()) for k in present]).mean()
+
+
+LOSSES: dict[str, Loss] = {
+    "bce": binary_cross_entropy,
+    "ce": cross_entropy,
+    "dice": dice,
+    "focal": focal,
+    "jaccard": jaccard,
+    "lovasz": lovasz,
+    "tversky": tversky,
+}
+
+
+def parse(expression: str) -> list[tuple[float, str]]:
+    """The weights and names of a sum like ``ce+dice`` or ``0.5*bce + 2*lovasz``.
+
+    Raises:
+        RecipeError: no such loss, or a weight that is no positive number.
+    """
+    terms: list[tuple[float, str]] = []
+    for term in expression.split("+"):
+        weight, star, name = term.strip().rpartition("*")
+        if name.strip() not in LOSSES:
+            raise unknown_name("loss", name.strip(), LOSSES, where=f"loss={expression}")
+        try:
+            number = float(weight) if star else 1.0
+        except ValueError:
+            number = -1.0
+        if not 0 < number < float("inf"):
+            raise RecipeError(where=f"loss={expression}", expected="a positive weight before *", received=f'"{weight}"', remedy="write it as in 0.5*ce+dice")
+        terms.append((number, name.strip()))
+    return terms
+
+
+def build(expression: str) -> Callable[[Tensor | list[Tensor], Tensor], Tensor]:
+    """The weighted sum as one function; errors as in :func:`parse`.
+
+    It takes the logits, or the list of them that deep supervision gives (finest first): each
+    coarser one is resized to the target and weighs half as much as the one before, all weights
+    together 1. A target larger than the logits ("valid" padding) is cropped in the middle.
+    """
+    terms = parse(expression)
+
+    def total(logits: Tensor | list[Tensor], target_BHW: Tensor) -> Tensor:
+        if isinstance(logits, list):
+            shares = [0.5**level for level in range(len(logits))]
+            size = logits[0].shape[-2:]
+            resized = [x if x.shape[-2:] == size else F.interpolate(x, size=size, mode="bilinear") for x in logits]
+            return torch.stack([share / sum(shares) * total(x, target_BHW) for share, x in zip(shares, resized, strict=True)]).sum()
+        height, width = logits.shape[-2:]
+        top, left = (target_BHW.shape[-2] - height) // 2, (target_BHW.shape[-1] - width) // 2
+        target = target_BHW[:, top : top + height, left : left + width]
+        logits = logits.float()
+        return torch.stack([weight * LOSSES[name](logits, target) for weight, name in terms]).sum()
+
+    return total
+
+
+def _overlap(logits_BKHW: Tensor, target_BHW: Tensor, *, false_positive: float, false_negative: float) -> Tensor:
+    """1 - Tversky index, over the whole batch so that small objects do not make it jump."""
+    num_logits = logits_BKHW.shape[1]
+    counted_B1HW = (target_BHW != IGNORE).unsqueeze(1)
+    p = (logits_BKHW.sigmoid() if num_logits == 1 else logits_BKHW.softmax(dim=1)) * counted_B1HW
+    t = _one_hot(target_BHW, num_logits) * counted_B1HW
+    tp = (p * t).sum(dim=(0, 2, 3))
+    p_K, t_K = p.sum(dim=(0, 2, 3)), t.sum(dim=(0, 2, 3))
+    index = (tp + _SMOOTH) / (tp + false_positive * (p_K - tp) + false_negative * (t_K - tp) + _SMOOTH)
+    present = (t_K > 0).float()
+    return ((1 - index) * present).sum() / present.sum().clamp(min=1)
+
+
+def _one_hot(target_BHW: Tensor, num_logits: int) -> Tensor:
+    """(B, K, H, W) float32; for one logit the target itself. Ignored pixels are all 0."""
+    if num_logits == 1:
+        return (target_BHW == 1).unsqueeze(1).float()
+    classes_K = torch.arange(num_logits, device=target_BHW.device).view(1, -1, 1, 1)
+    return (target_BHW.unsqueeze(1) == classes_K).float()
+
+
+def _lovasz_of_class(errors_N: Tensor, truth_N: Tensor) -> Tensor:
+    """Errors weighed by the growth of the Jaccard loss as they are added in falling order."""
+    ordered, order = torch.sort(errors_N, descending=True)
+    truth = truth_N[order]
+    intersection = truth.sum() - truth.cumsum(0)
+    union = truth.sum() + (1 - truth).cumsum(0)
+    loss = 1.0 - intersection / union
+    growth = torch.cat([loss[:1], loss[1:] - loss[:-1]])
+    return torch.dot(ordered, growth)

@@ -1,0 +1,1 @@
+"""The networks: ``unet`` (ours, readable top to bottom), ``encoders`` (timm's), ``presets``."""

@@ -1,0 +1,40 @@
+"""Write a synthetic data set to disk."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from masksmith import files
+from masksmith.data import shapes
+from masksmith.errors import InputError
+from masksmith.outputs.mask import encode_mask, encode_picture
+
+# Sides that a shape can still be told in, and that a PNG of it is worth drawing in.
+_SIZES_PX = (32, 8192)
+# Of ten drawings eight are to train on, one to validate on, one for the test.
+_PARTS = ("train",) * 8 + ("val", "test")
+
+
+def write(out: str | os.PathLike[str], *, count: int = 200, size: int = 192, num_classes: int = 5, seed: int = 0, overwrite: bool = False) -> Path:
+    """Write ``count`` drawings as {train,val,test}/{images,masks}, with classes.csv.
+
+    Raises:
+        InputError: a count, size or number of classes that cannot be drawn, or a folder that is
+            not free.
+    """
+    if count < 3:
+        raise InputError(where="--count", expected="3 pictures or more, one for each part", received=str(count), remedy="give a larger number")
+    if not _SIZES_PX[0] <= size <= _SIZES_PX[1]:
+        raise InputError(where="--size", expected=f"{_SIZES_PX[0]} to {_SIZES_PX[1]} pixels", received=str(size), remedy="give a size in that range")
+    table = shapes.class_table(num_classes)
+    folder = Path(out)
+    files.claim_folder(folder, overwrite=overwrite, marker="classes.csv")
+    files.write_text(folder / "classes.csv", table.to_csv())
+    for index in range(count):
+        # The first three go one to each part, so that a small set has all of them.
+        part = ("train", "val", "test")[index] if index < 3 else _PARTS[index % len(_PARTS)]
+        drawing = shapes.draw(size, num_classes, seed, index)
+        files.write_bytes(folder / part / "images" / f"{index:05}.png", encode_picture(drawing.pixels_HWC))
+        files.write_bytes(folder / part / "masks" / f"{index:05}.png", encode_mask(drawing.mask_HW, table))
+    return folder

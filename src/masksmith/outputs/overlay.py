@@ -1,0 +1,50 @@
+"""The mask laid over the picture: what a person looks at first."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from masksmith.classes import U8, ClassTable
+from masksmith.inference.prediction import Prediction
+from masksmith.outputs.mask import encode_picture
+
+# How much of the class colour is seen: enough to tell classes apart, little enough to see through.
+_OPACITY = 0.45
+# Percentiles that black and white stand for where a picture is no 8-bit one.
+_STRETCH = (0.5, 99.5)
+
+
+def encode(prediction: Prediction) -> bytes:
+    """PNG of the picture with each class in its colour and a line around each region."""
+    return encode_picture(blend(show(prediction.pixels_HWC), prediction.mask_HW, prediction.table))
+
+
+def show(pixels_HWC: npt.NDArray[np.generic]) -> U8:
+    """Any picture as 8-bit RGB (H, W, 3) to look at: its first three channels, or its first.
+
+    8-bit pictures stay as they are; others are stretched between two percentiles.
+    """
+    shown = pixels_HWC[..., :3] if pixels_HWC.shape[2] >= 3 else pixels_HWC[..., :1]
+    if shown.dtype != np.uint8:
+        values = np.nan_to_num(shown.astype(np.float32))
+        low, high = np.percentile(values, _STRETCH)
+        shown = np.clip((values - low) / max(float(high - low), 1e-9) * 255, 0, 255).astype(np.uint8)
+    return np.ascontiguousarray(np.broadcast_to(shown, (*shown.shape[:2], 3)))
+
+
+def blend(rgb_HW3: U8, mask_HW: U8, table: ClassTable) -> U8:
+    """The picture tinted by class. A black background class is left clear, so that it shows."""
+    colors = table.decode(mask_HW)
+    clear = np.zeros(256, bool)
+    clear[0] = table.classes[0].color == (0, 0, 0)
+    clear[len(table) :] = True
+    tinted = ~clear[mask_HW]
+    out = rgb_HW3.copy()
+    mixed = rgb_HW3 * (1 - _OPACITY) + colors * _OPACITY
+    out[tinted] = mixed[tinted].astype(np.uint8)
+    # A region's border is where the mask changes to the right or below.
+    edge = cv2.morphologyEx(mask_HW, cv2.MORPH_GRADIENT, np.ones((2, 2), np.uint8)) > 0
+    out[edge & tinted] = colors[edge & tinted]
+    return out

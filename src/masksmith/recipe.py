@@ -1,0 +1,279 @@
+"""Recipe: every setting that decides a training result, as one frozen, checked value.
+
+Rule: whatever is wrong with a recipe is reported at once, each fault with its key, the received
+value and the nearest right one; nothing is dropped silently.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from masksmith import files
+from masksmith.errors import RecipeError, listed, nearest
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class DataSettings(_Section):
+    """Where masks and classes are found, and how pictures are split."""
+
+    images: str | None = Field(None, description="folder of pictures, where the layout is not found by itself")
+    masks: str | None = Field(None, description="folder of masks, likewise")
+    classes: str | None = Field(None, description="class table, a CSV with the columns name,r,g,b")
+    ignore: tuple[str, ...] = Field((), description="classes, mask values or colours r,g,b that do not count")
+    unmatched: Literal["stop", "skip"] = Field("stop", description="what to do about a picture without a mask")
+    val_fraction: float = Field(0.15, gt=0, lt=1, description="share of the pictures for validation, where the folders do not say")
+    test_fraction: float = Field(0.15, ge=0, lt=1, description="share of the pictures for the test, where the folders do not say")
+
+    @field_validator("ignore", mode="before")
+    @classmethod
+    def _one_or_many(cls, value: object) -> object:
+        if isinstance(value, list | tuple):
+            numbers = all(isinstance(v, int) for v in value)
+            return (",".join(map(str, value)),) if numbers and len(value) == 3 else tuple(str(v) for v in value)
+        return (str(value),)
+
+
+class ModelSettings(_Section):
+    """The network: a preset, and whatever is to differ from it (arguments of ``UNet``)."""
+
+    preset: str = Field("compact", description="a name that `masksmith presets` lists")
+    depth: int | None = Field(None, ge=1, le=10)
+    width: int | None = Field(None, ge=1)
+    convs_per_block: int | None = Field(None, ge=1)
+    norm: Literal["batch", "instance", "group", "layer", "none"] | None = None
+    activation: str | None = None
+    up: Literal["transpose", "bilinear", "nearest", "pixelshuffle"] | None = None
+    up_channels: Literal["halve", "keep"] | None = None
+    padding: Literal["same", "valid"] | None = None
+    residual: bool | None = None
+    attention: bool | None = None
+    squeeze_excite: bool | None = None
+    dropout: float | None = Field(None, ge=0, lt=1)
+    deep_supervision: bool | None = None
+    skip: Literal["concat", "add", "none"] | None = None
+    channels: tuple[int, ...] | None = Field(None, description="widths one by one, finest first")
+    encoder: str | None = Field(None, description="a timm model as the encoder")
+    pretrained: bool | str | None = Field(None, description="true (download) or a .safetensors file")
+
+    @field_validator("preset")
+    @classmethod
+    def _known_preset(cls, value: str) -> str:
+        from masksmith.models.presets import find
+
+        find(value)
+        return value
+
+    @field_validator("norm", mode="before")
+    @classmethod
+    def _norm_of_yaml(cls, value: object) -> object:
+        return "none" if value is False else value
+
+    def overrides(self) -> dict[str, object]:
+        """The arguments of ``UNet`` that differ from the preset's."""
+        chosen = {k: v for k, v in self.model_dump().items() if k != "preset" and v is not None}
+        if chosen.get("norm") == "none":
+            chosen["norm"] = None
+        return chosen
+
+
+class AugmentSettings(_Section):
+    """Random changes of each training crop; strengths are the widest that are drawn."""
+
+    flip: Literal["none", "horizontal", "all"] = Field("horizontal", description='"all" adds vertical flips and quarter turns')
+    scale: tuple[float, float] = Field((0.8, 1.25), description="zoom, smallest and largest")
+    rotate_deg: float = Field(10.0, ge=0, le=180)
+    brightness: float = Field(0.2, ge=0, description="shift, in standard deviations of the pictures")
+    contrast: float = Field(0.2, ge=0, lt=1, description="gain, as a share of 1")
+    noise: float = Field(0.05, ge=0, description="in standard deviations of the pictures")
+    blur: float = Field(0.0, ge=0, le=1, description="share of the crops that are blurred")
+    callable: str | None = Field(None, description="module:name of f(image=, mask=) -> dict, in place of all the above")
+
+    @model_validator(mode="after")
+    def _rising(self) -> AugmentSettings:
+        if not 0 < self.scale[0] <= self.scale[1]:
+            raise ValueError("expected two positive numbers, the smaller first")
+        return self
+
+
+class Recipe(_Section):
+    """Every setting of a training; ``masksmith train DATA key=value`` sets one."""
+
+    data: DataSettings = DataSettings()
+    model: ModelSettings = ModelSettings()
+    augment: AugmentSettings = AugmentSettings()
+    head: Literal["auto", "softmax", "sigmoid"] = Field("auto", description="sigmoid: one output for two classes; auto: as the preset, softmax for three classes up")
+    loss: str = Field("ce+dice", description="a loss, or a weighted sum such as 0.5*ce+dice")
+    optimizer: Literal["adam", "adamw", "sgd"] = "adamw"
+    lr: float = Field(2e-3, gt=0, description="the highest learning rate")
+    weight_decay: float = Field(1e-2, ge=0)
+    momentum: float = Field(0.9, ge=0, lt=1, description="of sgd; beta 1 of adam")
+    schedule: Literal["constant", "cosine", "onecycle", "poly"] = "onecycle"
+    warmup: float = Field(0.05, ge=0, lt=1, description="share of the steps in which the rate rises (onecycle: at least 0.2)")
+    budget: str | None = Field("10m", description="time for the training, such as 90s, 5m, 2h; turned into steps at the start")
+    epochs: int | None = Field(None, ge=1, description="in place of the budget")
+    steps: int | None = Field(None, ge=1, description="in place of the budget")
+    crop: Annotated[int, Field(ge=8, le=4096)] | Literal["auto"] = Field("auto", description="side of a training crop in pixels")
+    batch_size: int = Field(8, ge=1)
+    accumulate: int = Field(1, ge=1, description="batches added up before each step of the optimiser")
+    clip: float = Field(1.0, ge=0, description="largest norm of the gradient; 0: no limit")
+    ema: float = Field(0.99, ge=0, lt=1, description="decay of the averaged weights; 0: none")
+    patience: int = Field(0, ge=0, description="validations without a better mIoU after which training ends; 0: never")
+    precision: Literal["auto", "bf16", "fp16", "fp32"] = "auto"
+    device: str = Field("auto", pattern=r"^(auto|cpu|cuda|mps)$", description="auto, cpu, cuda or mps")
+    workers: int = Field(2, ge=1, le=64, description="threads that prepare crops")
+    validate_every: int | None = Field(None, ge=1, description="epochs between validations; default: so often that they take a tenth of the time")
+    seed: int = Field(0, ge=0)
+
+    @field_validator("loss")
+    @classmethod
+    def _known_loss(cls, value: str) -> str:
+        from masksmith import losses
+
+        losses.parse(value)
+        return value
+
+    @field_validator("budget", mode="before")
+    @classmethod
+    def _readable_budget(cls, value: object) -> object:
+        if value is not None:
+            seconds(str(value))
+            return str(value)
+        return value
+
+    def hash(self) -> str:
+        """Twelve hexadecimal digits that name this recipe."""
+        return files.sha256(self.to_yaml().encode())[:12]
+
+    def to_yaml(self) -> str:
+        """All keys, also those at their default, so that a later version means the same."""
+        return str(yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False))
+
+    def with_settings(self, settings: Mapping[str, object]) -> Recipe:
+        """The same recipe with dotted keys replaced: ``{"model.depth": 4, "lr": 1e-3}``.
+
+        Raises:
+            RecipeError: unknown keys or values that do not fit, all of them in one sentence.
+        """
+        tree: dict[str, Any] = self.model_dump()
+        for key, value in settings.items():
+            here = tree
+            *sections, last = key.split(".")
+            for section in sections:
+                here = here.setdefault(section, {}) if isinstance(here, dict) else {}
+            here[last] = value
+        lengths = {"budget", "epochs", "steps"}
+        if chosen := lengths & settings.keys():
+            for other in lengths - chosen:
+                tree[other] = None
+            if len([k for k in chosen if settings[k] is not None]) > 1:
+                raise RecipeError(where="recipe", expected="one of budget, epochs and steps", received=listed(sorted(chosen)), remedy="leave the others out")
+        return parse(tree, where="recipe")
+
+
+def parse(tree: Mapping[str, object], where: object) -> Recipe:
+    """A Recipe from nested keys; errors as in :meth:`Recipe.with_settings`."""
+    try:
+        return Recipe.model_validate(tree)
+    except ValidationError as error:
+        faults = [_fault(e) for e in error.errors()]  # type: ignore[arg-type]  # a TypedDict is a mapping
+        first = faults[0]
+        if len(faults) == 1:
+            raise RecipeError(where=f"{where}, {first[0]}", expected=first[1], received=first[2], remedy=first[3]) from error
+        raise RecipeError(
+            where=where,
+            expected="a value that fits for each key",
+            received=", ".join(f"{key}={received} (expected {expected}; {remedy})" for key, expected, received, remedy in faults),
+            remedy="correct these keys",
+        ) from error
+
+
+def load(path: Path) -> Recipe:
+    """A recipe from a YAML file.
+
+    Raises:
+        RecipeError: it cannot be read, or something in it is wrong.
+    """
+    try:
+        tree = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise RecipeError(where=path, expected="a recipe in YAML", received=str(error).splitlines()[0], remedy="masksmith train writes one as recipe.yaml") from error
+    if not isinstance(tree, dict):
+        raise RecipeError(where=path, expected="keys with values", received=type(tree).__name__, remedy="write lines such as loss: ce+dice")
+    return parse(tree, where=path)
+
+
+def parse_settings(words: Sequence[str]) -> dict[str, object]:
+    """``["model.depth=4", "loss=ce+dice"]`` as a mapping, each value read as YAML.
+
+    Raises:
+        RecipeError: a word without "=".
+    """
+    settings: dict[str, object] = {}
+    for word in words:
+        key, equals, value = word.partition("=")
+        if not equals or not key:
+            raise RecipeError(where=word, expected="a setting key=value", received=f'"{word}"', remedy="write it as in model.depth=4 (no spaces)")
+        # YAML reads 1e-3 as text, since its numbers need a dot; people write it so.
+        is_number = re.fullmatch(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?", value)
+        try:
+            settings[key] = (float(value) if not value.lstrip("+-").isdigit() else int(value)) if is_number else yaml.safe_load(value) if value else ""
+        except yaml.YAMLError:
+            settings[key] = value
+    return settings
+
+
+def keys() -> dict[str, str]:
+    """Every dotted key of a recipe with its description, for help, docs and suggestions."""
+    found: dict[str, str] = {}
+    for name, field in Recipe.model_fields.items():
+        if isinstance(field.default, _Section):
+            found |= {f"{name}.{inner}": f.description or "" for inner, f in type(field.default).model_fields.items()}
+        else:
+            found[name] = field.description or ""
+    return found
+
+
+def seconds(text: str) -> float:
+    """ "90s", "5m", "1.5h" or a number of seconds, as seconds.
+
+    Raises:
+        RecipeError: not a positive time.
+    """
+    match = re.fullmatch(r"\s*(\d+\.?\d*)\s*(s|sec|m|min|h)?\s*", text)
+    value = float(match[1]) * {"m": 60.0, "min": 60.0, "h": 3600.0}.get(match[2] or "s", 1.0) if match else 0.0
+    if value <= 0:
+        raise RecipeError(where=f"budget={text}", expected="a time such as 90s, 5m or 2h", received=f'"{text}"', remedy="give one")
+    return value
+
+
+def _fault(error: Mapping[str, Any]) -> tuple[str, str, str, str]:
+    """(key, expected, received, remedy) of one fault that pydantic found."""
+    parts = [str(p) for p in error["loc"] if not str(p).startswith(("function-", "constrained-", "literal["))]
+    known = keys()
+    key = ".".join(parts)
+    while key not in known and "." in key and error["type"] != "extra_forbidden":
+        key = key.rpartition(".")[0]
+    received = repr(error["input"])[:60]
+    if error["type"] == "extra_forbidden":
+        sections = {k.split(".")[0] for k in known}
+        guess = nearest(key, [*known, *sections]) or next((k for k in known if k.endswith("." + key.split(".")[-1])), None)
+        return key, "a key of the recipe", f'"{key}"', f'did you mean "{guess}"' if guess else "masksmith train --keys lists them"
+    message = str(error["msg"]).removeprefix("Value error, ")
+    context = error.get("ctx", {})
+    if "expected" in context:
+        return key, f"one of {context['expected']}", received, _suggest(error["input"], str(context["expected"]))
+    return key, message[:1].lower() + message[1:].replace("Input should be ", "").removeprefix("nput should be "), received, known.get(key) or "correct it"
+
+
+def _suggest(received: object, allowed: str) -> str:
+    guess = nearest(str(received), re.findall(r"'([^']+)'", allowed))
+    return f'did you mean "{guess}"' if guess else "choose one of them"

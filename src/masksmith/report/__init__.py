@@ -1,0 +1,1 @@
+"""What a person reads after a training or an evaluation: figures, tables, pictures."""

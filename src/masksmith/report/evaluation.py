@@ -1,0 +1,83 @@
+"""Score a run on a part of a data set."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+from masksmith import files
+from masksmith.data import dataset, doctor
+from masksmith.data.batches import PairReader
+from masksmith.data.dataset import Dataset, Pair
+from masksmith.errors import DataError
+from masksmith.inference import evaluate as scoring
+from masksmith.inference.segmenter import load
+from masksmith.metrics import Figures, summarize
+from masksmith.recipe import DataSettings
+from masksmith.report import summary
+from masksmith.run import Run
+
+
+def evaluate(
+    run: str | os.PathLike[str],
+    data: str | os.PathLike[str] | None = None,
+    *,
+    split: str = "test",
+    output: str | os.PathLike[str] | None = None,
+    settings: DataSettings | None = None,
+    device: str = "auto",
+    overwrite: bool = False,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> Figures:
+    """Score a run on pictures with masks, at the masks' own resolution.
+
+    Args:
+        run: the run folder, or a model file.
+        data: a data set; None for the one of the training.
+        split: "train", "val", "test" or "all". A folder that is not split keeps the parts that its
+            pictures had in the training; pictures that were not in it belong to every part.
+        output: folder for ``metrics.json`` and pictures; None writes nothing.
+        settings: folders by name, and what to do about pictures without a mask.
+        device: "auto", "cpu", "cuda" or "mps".
+        overwrite: replace an earlier evaluation in ``output``.
+        progress: called with (pictures done, pictures in all).
+
+    Raises:
+        InputError: no such run, data or part, or masks that its classes do not cover.
+    """
+    segmenter = load(run, device=device)
+    settings = settings or DataSettings()
+    folder = Run(Path(run))
+    if data is None and settings.images is None:
+        found = folder.read_dataset()
+    else:
+        found = dataset.find(None if data is None else Path(data), settings, training=False)
+        if folder.split_file.is_file():
+            found = _as_in_training(found, folder.read_dataset())
+    pairs = _part(found, split)
+    if output is not None:
+        files.claim_folder(Path(output), overwrite=overwrite, marker="metrics.json")
+    table = segmenter.model.table
+    doctor.examine(replace(found, pairs=tuple(pairs)), settings, table).require()
+    reader = PairReader(pairs, table, segmenter.model.preprocessing)
+    measured = summarize(scoring.confusion(segmenter, reader, progress), table.names)
+    if output is not None:
+        summary.write_evaluation(Path(output), split, segmenter, reader, measured)
+    return measured
+
+
+def _part(found: Dataset, split: str) -> list[Pair]:
+    pairs = [p for p in found.pairs if split == "all" or p.split in (split, "")]
+    if not pairs:
+        parts = sorted({p.split for p in found.pairs})
+        raise DataError(where=found.root, expected=f'pictures in the part "{split}"', received=f"only {', '.join(parts)}", remedy=f"choose one with --split {parts[-1]}")
+    return pairs
+
+
+def _as_in_training(found: Dataset, trained: Dataset) -> Dataset:
+    """Give pictures of an unsplit folder the part that they had in the training."""
+    parts = {p.image.resolve(): p.split for p in trained.pairs}
+    return replace(found, pairs=tuple(replace(p, split=p.split or parts.get(p.image.resolve(), "")) for p in found.pairs))
+

@@ -1,0 +1,90 @@
+"""Write what a run or an evaluation has shown: figures as JSON, charts, pictures, what is next."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from masksmith import files
+from masksmith.classes import U8
+from masksmith.data.batches import PairReader
+from masksmith.inference.segmenter import Segmenter, choose
+from masksmith.limits import FIGURE_ROWS
+from masksmith.metrics import Figures
+from masksmith.report import figures as charts
+from masksmith.run import Run
+
+
+def write_training(run: Run, segmenter: Segmenter, validation: PairReader, measured: Figures) -> None:
+    """``metrics.json``, the curves, the confusion matrix, samples and ``NEXT.md`` of a run."""
+    run.write_json(run.metrics_file.name, {"part": "val", "pictures": len(validation), **measured.to_dict()})
+    files.write_bytes(run.path / "curves.png", charts.curves(run.read_log()))
+    files.write_bytes(run.path / "confusion.png", charts.confusion(measured))
+    files.write_bytes(run.path / "samples.png", grid(segmenter, validation))
+    files.write_text(run.path / "NEXT.md", _next(run, measured))
+
+
+def write_evaluation(folder: Path, split: str, segmenter: Segmenter, reader: PairReader, measured: Figures) -> None:
+    """``metrics.json``, the confusion matrix and samples of an evaluation."""
+    Run(folder).write_json("metrics.json", {"part": split, "pictures": len(reader), **measured.to_dict()})
+    files.write_bytes(folder / "confusion.png", charts.confusion(measured))
+    files.write_bytes(folder / "samples.png", grid(segmenter, reader))
+
+
+def grid(segmenter: Segmenter, reader: PairReader) -> bytes:
+    """A few pictures, evenly spread over the set, with truth, prediction and difference."""
+    count = min(FIGURE_ROWS, len(reader))
+    rows: list[tuple[str, np.ndarray, U8, U8]] = []
+    for index in np.linspace(0, len(reader) - 1, count).round().astype(int).tolist():
+        pixels, truth = reader.read(index)
+        rows.append((reader.pairs[index].name, pixels, truth, choose(segmenter.probabilities(pixels))))
+    return charts.samples(rows, segmenter.model.table)
+
+
+def lines(measured: Figures) -> list[list[str]]:
+    """The table of an evaluation: a row a class, then the means."""
+    shown = ("iou", "dice", "precision", "recall")
+    total = max(1, sum(measured.support))
+    rows = [
+        [name, *(_figure(measured.per_class[m][k]) for m in shown), f"{100 * measured.support[k] / total:.1f} %"]
+        for k, name in enumerate(measured.classes)
+    ]
+    return [*rows, ["mean", *(_figure(measured.mean[m]) for m in shown), ""]]
+
+
+def _figure(value: float | None) -> str:
+    return "n/a" if value is None else f"{value:.3f}"
+
+
+def _next(run: Run, measured: Figures) -> str:
+    weakest = min(((f, n) for f, n in zip(measured.per_class["iou"], measured.classes, strict=True) if f is not None), default=None)
+    steps = run.read_recipe().steps or 0
+    advice = f"The weakest class is **{weakest[1]}** (IoU {weakest[0]:.3f}).\n" if weakest else ""
+    has_test = any(p.split == "test" for p in run.read_dataset().pairs)
+    return f"""# What next
+
+Validation mIoU {_figure(measured.mean["iou"])}, mean Dice {_figure(measured.mean["dice"])} ({run.path.name}).
+{advice}
+Score it on the {"test" if has_test else "validation"} part:
+
+    masksmith evaluate {run.path} --split {"test" if has_test else "val"}
+
+Segment pictures of any size:
+
+    masksmith predict {run.path} PICTURE.png FOLDER -o masks
+
+Train on from here, twice as long:
+
+    masksmith train -o {run.path} --resume steps={2 * steps}
+
+Repeat this training exactly, in another folder:
+
+    masksmith train DATA -o ANOTHER --recipe {run.path / "recipe.yaml"}
+
+In Python:
+
+    import masksmith
+    prediction = masksmith.load("{run.path}").segment("picture.png")
+    prediction.mask_HW, prediction.confidence_HW, prediction.shares()
+"""

@@ -1,0 +1,105 @@
+"""Run: one folder with everything about one training.
+
+Rule: the names of its files stand here and nowhere else; the folder is the only handle that
+commands pass on.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from masksmith import classes, files, modelfile, recipe
+from masksmith.classes import ClassTable
+from masksmith.data.dataset import Dataset, Pair
+from masksmith.errors import RunError
+from masksmith.modelfile import ModelFile
+from masksmith.recipe import Recipe
+
+LOG_COLUMNS = ("epoch", "step", "loss", "miou", "lr", "pictures_per_s", "elapsed_s")
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run folder; the files in it may not all exist yet."""
+
+    path: Path
+
+    @property
+    def recipe_file(self) -> Path:
+        return self.path / "recipe.yaml"
+
+    @property
+    def model_file(self) -> Path:
+        return self.path / "model.safetensors"
+
+    @property
+    def state_file(self) -> Path:
+        return self.path / "state.safetensors"
+
+    @property
+    def log_file(self) -> Path:
+        return self.path / "log.csv"
+
+    @property
+    def split_file(self) -> Path:
+        return self.path / "split.csv"
+
+    @property
+    def metrics_file(self) -> Path:
+        return self.path / "metrics.json"
+
+    def start(self, chosen: Recipe, table: ClassTable, dataset: Dataset, *, overwrite: bool) -> None:
+        """Take the folder and write what is known before training."""
+        files.claim_folder(self.path, overwrite=overwrite, marker=self.recipe_file.name)
+        self.write_recipe(chosen)
+        files.write_text(self.path / "classes.csv", table.to_csv())
+        files.write_text(self.split_file, dataset.to_csv())
+
+    def write_recipe(self, chosen: Recipe) -> None:
+        files.write_text(self.recipe_file, f"# masksmith recipe {chosen.hash()}\n{chosen.to_yaml()}")
+
+    def read_recipe(self) -> Recipe:
+        """The recipe of the run.
+
+        Raises:
+            RunError: this is no run folder.
+        """
+        if not self.recipe_file.is_file():
+            raise RunError(where=self.path, expected="a run folder (with recipe.yaml)", received="no such folder" if not self.path.exists() else "a folder without one", remedy="give the folder that masksmith train -o wrote")
+        return recipe.load(self.recipe_file)
+
+    def read_dataset(self) -> Dataset:
+        """The pairs as they were split in training.
+
+        Raises:
+            RunError: split.csv is missing or damaged.
+        """
+        try:
+            with self.split_file.open(newline="", encoding="utf-8") as file:
+                pairs = tuple(Pair(row["name"], Path(row["image"]), Path(row["mask"]), row["split"]) for row in csv.DictReader(file))
+        except (OSError, KeyError, csv.Error) as error:
+            raise RunError(where=self.split_file, expected="the list of pictures of the run", received=str(error), remedy="give the data folder") from error
+        root = pairs[0].image.parent if pairs else self.path
+        return Dataset(root, "as in the run", pairs, classes.read_csv(self.path / "classes.csv"), ())
+
+    def write_log(self, rows: Sequence[Sequence[object]]) -> None:
+        lines = [",".join(LOG_COLUMNS), *(",".join("" if v is None else str(v) for v in row) for row in rows)]
+        files.write_text(self.log_file, "\n".join(lines) + "\n")
+
+    def read_log(self) -> list[dict[str, float | None]]:
+        """The rows of log.csv; an empty cell is None."""
+        if not self.log_file.is_file():
+            return []
+        with self.log_file.open(newline="", encoding="utf-8") as file:
+            return [{k: float(v) if v else None for k, v in row.items()} for row in csv.DictReader(file)]
+
+    def read_model(self) -> ModelFile:
+        """The trained model; errors as in :func:`modelfile.read`."""
+        return modelfile.read(self.path)
+
+    def write_json(self, name: str, content: Mapping[str, object]) -> None:
+        files.write_text(self.path / name, json.dumps(content, indent=2) + "\n")

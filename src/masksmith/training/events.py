@@ -1,0 +1,34 @@
+"""What a training says while it runs, for whoever shows it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """One line of the log. ``miou`` is None where this epoch was not validated."""
+
+    epoch: int
+    epochs: int
+    loss: float
+    miou: float | None
+    best: bool
+    pictures_per_s: float
+    left_s: float
+
+
+class Listener:
+    """Hears what happens and does nothing; a subclass shows it."""
+
+    def message(self, text: str) -> None:
+        """Something a person should know, one sentence."""
+
+    def checked(self, done: int, total: int) -> None:
+        """``done`` of ``total`` files of the data set were looked at."""
+
+    def step(self, done: int, total: int) -> None:
+        """``done`` of ``total`` steps are trained."""
+
+    def epoch(self, line: Epoch) -> None:
+        """An epoch has ended."""

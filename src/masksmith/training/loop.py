@@ -1,0 +1,136 @@
+"""The training loop, flat, in one screen, on Lightning Fabric (device, precision).
+
+Rule: everything random follows from the seed and the step; everything worth keeping is on disk
+after each validation.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+
+import torch
+from lightning_fabric import Fabric
+
+from masksmith import losses, modelfile
+from masksmith.errors import RunError
+from masksmith.inference import evaluate
+from masksmith.metrics import Figures, summarize
+from masksmith.models.unet import UNet
+from masksmith.planning import probe
+from masksmith.run import Run
+from masksmith.training import optimisation, state
+from masksmith.training.averaging import Average
+from masksmith.training.events import Epoch, Listener
+from masksmith.training.prepare import Job
+from masksmith.training.state import Progress
+
+_FABRIC_PRECISION = {"bf16": "bf16-mixed", "fp16": "16-mixed", "fp32": "32-true"}
+# Steps in a row without a finite gradient after which more of them cannot help.
+_MOST_BAD_STEPS = 20
+
+
+def train(job: Job, run: Run, listener: Listener, *, resume: bool) -> None:
+    """Train ``job`` for its steps and leave the best weights in the run's model file.
+
+    Raises:
+        RunError: the loss is no longer a number.
+    """
+    recipe, device = job.recipe, next(job.network.parameters()).device
+    steps, per_epoch = recipe.steps or 1, job.steps_per_epoch
+    precision = probe.precision(recipe.precision, device)
+    fabric = Fabric(accelerator=device.type, devices=1, precision=_FABRIC_PRECISION[precision])  # type: ignore[arg-type]  # one of its names
+    average = Average(job.network, recipe.ema)
+    bare_optimiser = optimisation.optimiser(job.network, recipe)
+    progress = state.restore(run, job.network, average, bare_optimiser) if resume else Progress()
+    network, optimiser = fabric.setup(job.network, bare_optimiser)
+    criterion = losses.build(recipe.loss)
+    batches = job.batches.stream(progress.step * recipe.accumulate, steps * recipe.accumulate, recipe.workers)
+    begun, bad_in_a_row = time.monotonic() - progress.elapsed_s, 0
+    first_step, first_time = progress.step, time.monotonic()
+    network.train()
+    try:
+        while progress.step < steps:
+            for group in optimiser.param_groups:
+                group["lr"] = optimisation.rate(recipe, progress.step, steps)
+            for _ in range(recipe.accumulate):
+                x_BCHW, y_BHW = fabric.to_device(next(batches))
+                loss = criterion(network(x_BCHW), y_BHW) / recipe.accumulate
+                fabric.backward(loss)
+                progress.loss_sum += loss.item()
+            norm = fabric.clip_gradients(network, optimiser, max_norm=recipe.clip or float("inf"), error_if_nonfinite=False)
+            finite = norm is None or bool(torch.isfinite(norm))
+            bad_in_a_row = 0 if finite else bad_in_a_row + 1
+            if bad_in_a_row == _MOST_BAD_STEPS:
+                raise _diverged(run, progress.step, recipe.lr)
+            if finite or precision == "fp16":  # fp16's own scaler skips the step and lowers its scale
+                optimiser.step()
+            optimiser.zero_grad()
+            average.update(progress.step)
+            progress.step += 1
+            progress.loss_count += 1
+            progress.elapsed_s = time.monotonic() - begun
+            listener.step(progress.step, steps)
+            if progress.step % per_epoch == 0 or progress.step == steps:
+                rate = (progress.step - first_step) / (time.monotonic() - first_time)
+                if _end_epoch(job, run, average, progress, rate, listener):
+                    state.save(run, job.network, average, bare_optimiser, progress)
+                    if recipe.patience and progress.validations_since_best >= recipe.patience:
+                        listener.message(f"stopped early: no better mIoU in {recipe.patience} validations")
+                        break
+    except KeyboardInterrupt:
+        optimiser.zero_grad()
+        state.save(run, job.network, average, bare_optimiser, progress)
+        raise
+    finally:
+        batches.close()  # type: ignore[attr-defined]  # it is a generator
+
+
+def validate(job: Job, network: UNet) -> Figures:
+    """The figures of the validation part."""
+    return summarize(evaluate.confusion(job.segmenter(network), job.validation), job.model.table.names)
+
+
+def _end_epoch(job: Job, run: Run, average: Average, progress: Progress, steps_per_s: float, listener: Listener) -> bool:
+    """Validate if it is time, log the line; whether it was validated."""
+    recipe, per_epoch = job.recipe, job.steps_per_epoch
+    steps = recipe.steps or 1
+    epoch, last = -(-progress.step // per_epoch), progress.step == steps
+    miou, best = None, False
+    if epoch % (recipe.validate_every or 1) == 0 or last:
+        figures = validate(job, average.network)
+        miou = figures.mean["iou"]
+        best = miou is not None and miou > progress.best_miou
+        progress.validations_since_best = 0 if best else progress.validations_since_best + 1
+        if best:
+            progress.best_miou = miou or 0.0
+            modelfile.write(run.model_file, replace(job.model, weights=average.network.state_dict(), figures={"validation": figures.to_dict()}))
+        _warn(figures, listener)
+    loss = progress.loss_sum / max(1, progress.loss_count)
+    pictures_per_s = steps_per_s * recipe.batch_size * recipe.accumulate
+    lr = optimisation.rate(recipe, progress.step - 1, steps)
+    progress.log.append([epoch, progress.step, round(loss, 6), None if miou is None else round(miou, 6), float(f"{lr:.4g}"), round(pictures_per_s, 2), round(progress.elapsed_s, 2)])
+    progress.loss_sum, progress.loss_count = 0.0, 0
+    run.write_log(progress.log)
+    left_s = progress.elapsed_s / progress.step * (steps - progress.step)
+    listener.epoch(Epoch(epoch, -(-steps // per_epoch), loss, miou, best, pictures_per_s, left_s))
+    return miou is not None or last
+
+
+def _warn(figures: Figures, listener: Listener) -> None:
+    """Say aloud what a person would otherwise find out from a black mask."""
+    predicted = [sum(row[k] for row in figures.confusion) for k in range(len(figures.classes))]
+    seen = [name for name, n in zip(figures.classes, predicted, strict=True) if n]
+    if len(seen) == 1 and sum(1 for n in figures.support if n) > 1:
+        share = max(figures.support) / max(1, sum(figures.support))
+        cause = f"it covers {share:.0%} of the pixels; the rare classes need longer, or loss=dice" if figures.support[figures.classes.index(seen[0])] == max(figures.support) else "usual at the start; if it stays so, lower lr"
+        listener.message(f"the network predicts {seen[0]} everywhere: {cause}")
+
+
+def _diverged(run: Run, step: int, lr: float) -> RunError:
+    return RunError(
+        where=f"{run.path}, step {step}",
+        expected="a finite loss",
+        received=f"NaN or infinity in {_MOST_BAD_STEPS} steps in a row",
+        remedy=f"lower the learning rate (lr={lr / 10:g}), or use precision=fp32",
+    )

@@ -1,0 +1,60 @@
+"""Optimisers, and the learning rate as a pure function of the step."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import torch
+from torch import nn
+
+from masksmith.recipe import Recipe
+
+Schedule = Callable[[float, float], float]
+
+# OneCycle starts at 1/25 of the highest rate (Smith and Topin 2018); all schedules end near zero,
+# not at it, since a step of rate zero is lost time.
+_FIRST = 1 / 25
+_LAST = 1e-3
+
+
+def _constant(t: float, warmup: float) -> float:
+    return min(1.0, t / warmup) if warmup else 1.0
+
+
+def _cosine(t: float, warmup: float) -> float:
+    if t < warmup:
+        return t / warmup
+    return _LAST + (1 - _LAST) * 0.5 * (1 + math.cos(math.pi * (t - warmup) / (1 - warmup)))
+
+
+def _onecycle(t: float, warmup: float) -> float:
+    peak = max(warmup, 0.2)
+    if t < peak:
+        return _FIRST + (1 - _FIRST) * 0.5 * (1 - math.cos(math.pi * t / peak))
+    return _LAST + (1 - _LAST) * 0.5 * (1 + math.cos(math.pi * (t - peak) / (1 - peak)))
+
+
+def _poly(t: float, warmup: float) -> float:
+    if t < warmup:
+        return t / warmup
+    return max(_LAST, (1 - (t - warmup) / (1 - warmup)) ** 0.9)
+
+
+SCHEDULES: dict[str, Schedule] = {"constant": _constant, "cosine": _cosine, "onecycle": _onecycle, "poly": _poly}
+
+
+def rate(recipe: Recipe, step: int, total: int) -> float:
+    """The learning rate of ``step`` (0 … total - 1): nothing but these numbers decides it."""
+    return recipe.lr * SCHEDULES[recipe.schedule]((step + 1) / total if recipe.schedule in {"constant"} else (step + 0.5) / total, recipe.warmup)
+
+
+def optimiser(network: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
+    """The optimiser of a recipe. Norms and biases, which only shift and scale, do not decay."""
+    decaying = [p for p in network.parameters() if p.ndim > 1]
+    others = [p for p in network.parameters() if p.ndim <= 1]
+    groups = [{"params": decaying, "weight_decay": recipe.weight_decay}, {"params": others, "weight_decay": 0.0}]
+    if recipe.optimizer == "sgd":
+        return torch.optim.SGD(groups, lr=recipe.lr, momentum=recipe.momentum, nesterov=recipe.momentum > 0)
+    kind = torch.optim.AdamW if recipe.optimizer == "adamw" else torch.optim.Adam
+    return kind(groups, lr=recipe.lr, betas=(recipe.momentum, 0.999), fused=True)

@@ -1,0 +1,176 @@
+"""Settle what a recipe leaves open: crop, network, head, steps.
+
+Rule: what is decided here is written into the run's recipe, so that the run can be repeated
+without deciding again.
+"""
+
+from __future__ import annotations
+
+import copy
+import statistics
+import time
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+
+from masksmith import losses
+from masksmith.classes import ClassTable
+from masksmith.data.batches import Batches, PairReader, Sampling, visits
+from masksmith.data.dataset import Dataset
+from masksmith.data.fingerprint import Fingerprint
+from masksmith.errors import RecipeError
+from masksmith.inference.segmenter import Segmenter
+from masksmith.modelfile import ModelFile
+from masksmith.models import presets
+from masksmith.models.unet import UNet
+from masksmith.planning import probe
+from masksmith.recipe import Recipe, seconds
+from masksmith.training import optimisation
+
+# The crop that a small network on two cores learns most from in a minute; smaller pictures are
+# taken whole, padded up to the network's stride.
+_CROP_PX = 256
+# Validations together take no more than this share of the training.
+_VALIDATION_SHARE = 0.1
+# Steps whose time is measured, after as many that only warm the memory up.
+_MEASURED_STEPS = 5
+# Pictures whose validation is measured.
+_VALIDATION_SAMPLE = 6
+# Validations in a training whose length is given in epochs or steps.
+_VALIDATIONS = 20
+# After the last step: one validation of the best weights, and figures that cost about another.
+_FINISH_VALIDATIONS = 2
+# Small sets are repeated until an epoch has this many steps: a line a second helps nobody.
+_STEPS_PER_EPOCH = 25
+
+
+def network_arguments(recipe: Recipe, channels: int, table: ClassTable) -> dict[str, Any]:
+    """The arguments of :class:`UNet` for these data.
+
+    Raises:
+        RecipeError: a sigmoid head for other than two classes.
+    """
+    preset = presets.find(recipe.model.preset)
+    arguments: dict[str, Any] = {**preset.settings, **recipe.model.overrides()}
+    names = {name for _, name in losses.parse(recipe.loss)}
+    wants_sigmoid = preset.num_classes == 1 or names == {"bce"}
+    head = recipe.head if recipe.head != "auto" else "sigmoid" if wants_sigmoid and len(table) == 2 else "softmax"
+    if head == "sigmoid" and len(table) != 2:
+        raise RecipeError(where="head=sigmoid", expected="two classes", received=f"{len(table)} ({', '.join(table.names[:8])})", remedy="use head=softmax")
+    return {**arguments, "in_channels": channels, "num_classes": 1 if head == "sigmoid" else len(table)}
+
+
+def crop_px(recipe: Recipe, fingerprint: Fingerprint, network: UNet) -> int:
+    """The side of a training crop.
+
+    Raises:
+        RecipeError: too small for a "valid" network.
+    """
+    if network.padding == "valid":
+        wanted = recipe.crop if isinstance(recipe.crop, int) else network.smallest_input + _CROP_PX
+        if wanted < network.smallest_input:
+            raise RecipeError(where=f"crop={wanted}", expected=f'at least {network.smallest_input} for padding="valid"', received=str(wanted), remedy="give a larger crop")
+        return next(n for n in range(wanted, 2 * wanted + 10**4) if network.is_exact(n))
+    if isinstance(recipe.crop, int):
+        return recipe.crop
+    return min(_CROP_PX, -(-fingerprint.median_side // 32) * 32)
+
+
+@dataclass(frozen=True)
+class Job:
+    """Everything that a training needs, settled but for its length."""
+
+    recipe: Recipe
+    network: UNet
+    batches: Batches
+    validation: PairReader
+    model: ModelFile
+    """The model file to be, still without weights."""
+
+    def segmenter(self, network: UNet) -> Segmenter:
+        """The path that prediction takes, with the weights of now."""
+        return Segmenter(self.model, network=network, precision=self.recipe.precision)
+
+    @property
+    def steps_per_epoch(self) -> int:
+        return max(1, self.batches.steps_per_epoch // self.recipe.accumulate)
+
+
+def job(recipe: Recipe, dataset: Dataset, table: ClassTable, fingerprint: Fingerprint) -> Job:
+    """Build the network, the batches and the validation part of a recipe.
+
+    Raises:
+        InputError: settings that do not fit each other or the data.
+        EnvironmentFault: a device or pretrained weights that are not to be had.
+    """
+    arguments = network_arguments(recipe, fingerprint.preprocessing.channels, table)
+    torch.manual_seed(recipe.seed)
+    network = UNet(**arguments)
+    recipe = recipe.model_copy(update={"crop": crop_px(recipe, fingerprint, network)})
+    crop = recipe.crop if isinstance(recipe.crop, int) else _CROP_PX
+    train = PairReader(dataset.part("train"), table, fingerprint.preprocessing)
+    sampling = Sampling(
+        visits(fingerprint.train_sizes, crop, _STEPS_PER_EPOCH * recipe.batch_size * recipe.accumulate),
+        crop,
+        recipe.batch_size,
+        recipe.seed,
+    )
+    validation = PairReader(dataset.part("val"), table, fingerprint.preprocessing)
+    model = ModelFile(arguments, table, fingerprint.preprocessing, recipe, {})
+    probe.place(network, probe.device(recipe.device))
+    return Job(recipe, network, Batches(train, sampling, recipe.augment), validation, model)
+
+
+def settle_length(job: Job, started: float) -> Job:
+    """The job with its budget or epochs turned into steps, and the validations spread over them.
+
+    For a budget the time of a step and of a validation is measured on a copy of the network;
+    ``started`` is when the budget began to run (``time.monotonic``).
+    """
+    recipe, per_epoch = job.recipe, job.steps_per_epoch
+    if recipe.steps is not None or recipe.epochs is not None:
+        steps = recipe.steps or (recipe.epochs or 1) * per_epoch
+        every = recipe.validate_every or max(1, steps // per_epoch // _VALIDATIONS)
+    else:
+        step_s, validation_s = _measure(job)
+        every = recipe.validate_every or max(1, round(validation_s / (_VALIDATION_SHARE * step_s * per_epoch)))
+        left_s = seconds(recipe.budget or "10m") - (time.monotonic() - started) - _FINISH_VALIDATIONS * validation_s
+        steps = max(1, int(left_s / (step_s + validation_s / (every * per_epoch))))
+    recipe = recipe.model_copy(update={"steps": steps, "epochs": None, "budget": None, "validate_every": every})
+    return replace(job, recipe=recipe, model=replace(job.model, recipe=recipe))
+
+
+def _measure(job: Job) -> tuple[float, float]:
+    """Seconds of a training step, data included, and of a validation."""
+    trial = copy.deepcopy(job.network).train()
+    recipe, device = job.recipe, next(trial.parameters()).device
+    optimiser, criterion = optimisation.optimiser(trial, recipe), losses.build(recipe.loss)
+    precision = probe.precision(recipe.precision, device)
+    rng, times = torch.get_rng_state(), []
+    begun = time.monotonic()
+    for x, y in job.batches.stream(0, 2 * _MEASURED_STEPS, recipe.workers):
+        with probe.autocast(device, precision):
+            logits = trial(x.to(device))
+        criterion(logits, y.to(device)).backward()
+        optimiser.step()
+        optimiser.zero_grad()
+        if device.type == "cuda":
+            torch.cuda.synchronize()
+        times.append(time.monotonic() - begun)
+        begun = time.monotonic()
+    torch.set_rng_state(rng)
+    # The first steps allocate memory; of the others the median, which no hiccup moves.
+    return statistics.median(times[_MEASURED_STEPS:]) * recipe.accumulate, _validation_seconds(job, trial.eval())
+
+
+def _validation_seconds(job: Job, network: UNet) -> float:
+    """From a few pictures, by their share of all pictures."""
+    segmenter = job.segmenter(network)
+    sample = range(0, len(job.validation), max(1, len(job.validation) // _VALIDATION_SAMPLE))
+    pixels = [job.validation.read(index)[0] for index in sample]
+    segmenter.probabilities(pixels[0])
+    begun = time.monotonic()
+    for picture in pixels:
+        segmenter.probabilities(picture)
+    return (time.monotonic() - begun) * len(job.validation) / len(pixels)

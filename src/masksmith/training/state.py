@@ -1,0 +1,67 @@
+"""The training state on disk: all that decides the rest of a training.
+
+Rule: a training that is stopped and resumed gives the same weights, to the bit, as one that is not.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from masksmith import modelfile
+from masksmith.errors import RunError
+from masksmith.run import Run
+from masksmith.training.averaging import Average
+
+
+@dataclass
+class Progress:
+    """Where a training is: steps done, the best validation, the log so far."""
+
+    step: int = 0
+    best_miou: float = -1.0
+    validations_since_best: int = 0
+    loss_sum: float = 0.0
+    loss_count: int = 0
+    elapsed_s: float = 0.0
+    log: list[list[float | int | None]] = field(default_factory=list)
+
+
+def save(run: Run, network: nn.Module, average: Average, optimiser: torch.optim.Optimizer, progress: Progress) -> None:
+    """Write everything, atomically; random numbers other than torch's follow from the step."""
+    tensors: dict[str, Tensor] = {"rng": torch.get_rng_state()}
+    tensors |= {f"network.{k}": v for k, v in network.state_dict().items()}
+    tensors |= {f"average.{k}": v for k, v in average.network.state_dict().items()}
+    for index, entry in optimiser.state_dict()["state"].items():
+        tensors |= {f"optimiser.{index}.{k}": v for k, v in entry.items() if isinstance(v, Tensor)}
+    modelfile.write_tensors(run.state_file, tensors, {"progress": vars(progress)})
+
+
+def restore(run: Run, network: nn.Module, average: Average, optimiser: torch.optim.Optimizer) -> Progress:
+    """Read everything back in place.
+
+    Raises:
+        RunError: no state, a damaged one, or one of another network.
+    """
+    if not run.state_file.is_file():
+        raise RunError(where=run.path, expected="a training that was interrupted", received="a run without state.safetensors", remedy="start it anew with --overwrite")
+    tensors, about = modelfile.read_tensors(run.state_file)
+    try:
+        network.load_state_dict(_under("network.", tensors))
+        average.network.load_state_dict(_under("average.", tensors))
+    except RuntimeError as error:
+        raise RunError(where=run.state_file, expected="the state of this network", received=str(error).splitlines()[-1].strip(), remedy="resume without changing the model") from error
+    state: dict[int, dict[str, Any]] = {}
+    for key, tensor in _under("optimiser.", tensors).items():
+        index, _, name = key.partition(".")
+        state.setdefault(int(index), {})[name] = tensor
+    optimiser.load_state_dict({"state": state, "param_groups": optimiser.state_dict()["param_groups"]})
+    torch.set_rng_state(tensors["rng"])
+    return Progress(**about["progress"])
+
+
+def _under(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
