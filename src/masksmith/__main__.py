@@ -1,7 +1,14 @@
-"""``python -m masksmith``."""
+"""``python -m masksmith``, and the console script."""
 
 import sys
 
 from masksmith.cli import main
 
-sys.exit(main())
+
+def run() -> None:
+    """Run the command line and leave with its exit code."""
+    sys.exit(main())
+
+
+if __name__ == "__main__":
+    run()

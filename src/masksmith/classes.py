@@ -30,7 +30,16 @@ IGNORED_NAMES = frozenset({"void", "ignore", "ignored", "unlabeled", "unlabelled
 
 # Colours for classes that come without: dark for the background, then far apart for the eye
 # (Okabe and Ito 2008, safe for colour-blind readers; after them the golden angle of the hue).
-_OKABE_ITO: tuple[Color, ...] = ((0, 0, 0), (230, 159, 0), (86, 180, 233), (0, 158, 115), (240, 228, 66), (0, 114, 178), (213, 94, 0), (204, 121, 167))
+_OKABE_ITO: tuple[Color, ...] = (
+    (0, 0, 0),
+    (230, 159, 0),
+    (86, 180, 233),
+    (0, 158, 115),
+    (240, 228, 66),
+    (0, 114, 178),
+    (213, 94, 0),
+    (204, 121, 167),
+)
 
 
 @dataclass(frozen=True)
@@ -65,7 +74,10 @@ class ClassTable:
                 received="none" if not self.classes else f"{len(self.classes)}",
                 remedy="name each class in classes.csv with the columns name,r,g,b",
             )
-        for what, keys in (("name", [e.name for e in self.classes]), (self.encoding, [self._key(e) for e in self.entries])):
+        for what, keys in (
+            ("name", [e.name for e in self.classes]),
+            (self.encoding, [self._key(e) for e in self.entries]),
+        ):
             twice = {k for k in keys if list(keys).count(k) > 1}
             if twice:
                 raise InputError(
@@ -185,7 +197,9 @@ class ClassTable:
         writer.writerow(["index", "name", "r", "g", "b", "value", "role"])
         indices = {e.name: str(i) for i, e in enumerate(self.classes)}
         for e in self.entries:
-            writer.writerow(["" if e.ignored else indices[e.name], e.name, *e.color, e.value, "ignore" if e.ignored else "class"])
+            writer.writerow(
+                ["" if e.ignored else indices[e.name], e.name, *e.color, e.value, "ignore" if e.ignored else "class"]
+            )
         return out.getvalue()
 
 
@@ -217,12 +231,25 @@ def read_csv(path: Path) -> tuple[Entry, ...]:
     """
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
-            rows = [{(k or "").strip().lower(): (v or "").strip() for k, v in row.items() if isinstance(v, str)} for row in csv.DictReader(file)]
+            rows = [
+                {(k or "").strip().lower(): (v or "").strip() for k, v in row.items() if isinstance(v, str)}
+                for row in csv.DictReader(file)
+            ]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise DataError(where=path, expected="a class table in CSV", received=str(error), remedy="save it as UTF-8 text with the columns name,r,g,b") from error
+        raise DataError(
+            where=path,
+            expected="a class table in CSV",
+            received=str(error),
+            remedy="save it as UTF-8 text with the columns name,r,g,b",
+        ) from error
     rows = [row for row in rows if any(row.values())]
     if not rows:
-        raise DataError(where=path, expected="one row for each class", received="no rows (zero classes)", remedy="write a header name,r,g,b and a row for each class")
+        raise DataError(
+            where=path,
+            expected="one row for each class",
+            received="no rows (zero classes)",
+            remedy="write a header name,r,g,b and a row for each class",
+        )
     try:
         return tuple(_entry(row, number) for number, row in enumerate(rows))
     except (KeyError, ValueError) as error:
@@ -268,13 +295,18 @@ def pack_pixels(rgb_HW3: npt.NDArray[np.integer]) -> npt.NDArray[np.int64]:
 
 def unique_keys(keys: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
     """The sorted distinct keys, by counting where the range allows, which sorts nothing."""
-    if keys.size and 0 <= keys.min() and keys.max() < 1 << 24:
+    if keys.size and keys.min() >= 0 and keys.max() < 1 << 24:
         return np.flatnonzero(np.bincount(keys.ravel())).astype(np.int64)
     return np.unique(keys)
 
 
+def color_code(color: Color) -> str:
+    """A colour as #rrggbb."""
+    return f"#{pack(color):06x}"
+
+
 def parse_color(text: str) -> Color | None:
-    """ "r,g,b" or "#rrggbb" as a colour, or None."""
+    """The colour that "r,g,b" or "#rrggbb" writes, or None."""
     if text.startswith("#") and len(text) == 7:
         try:
             return unpack(int(text[1:], 16))

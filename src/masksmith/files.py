@@ -30,8 +30,8 @@ def write_bytes(path: Path, content: bytes) -> None:
                 file.flush()
                 os.fsync(file.fileno())
             # mkstemp gives 0600; results are for whoever may read the folder.
-            os.chmod(name, 0o644)
-            os.replace(name, path)
+            Path(name).chmod(0o644)
+            Path(name).replace(path)
         except BaseException:
             Path(name).unlink(missing_ok=True)
             raise
@@ -102,7 +102,7 @@ def check_writable(folder: Path) -> None:
     try:
         handle, name = tempfile.mkstemp(dir=folder, prefix=".masksmith-probe-")
         os.close(handle)
-        os.unlink(name)
+        Path(name).unlink()
     except OSError as error:
         raise not_writable(folder, error) from error
 

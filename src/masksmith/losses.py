@@ -43,7 +43,9 @@ def binary_cross_entropy(logits_BKHW: Tensor, target_BHW: Tensor) -> Tensor:
 def focal(logits_BKHW: Tensor, target_BHW: Tensor) -> Tensor:
     """-(1 - p)^2 log p of the true class (Lin et al. 2017, gamma = 2)."""
     counted = target_BHW != IGNORE
-    logits = torch.cat([torch.zeros_like(logits_BKHW), logits_BKHW], dim=1) if logits_BKHW.shape[1] == 1 else logits_BKHW
+    logits = (
+        torch.cat([torch.zeros_like(logits_BKHW), logits_BKHW], dim=1) if logits_BKHW.shape[1] == 1 else logits_BKHW
+    )
     log_p = F.log_softmax(logits, dim=1).gather(1, target_BHW.where(counted, 0).unsqueeze(1)).squeeze(1)
     each = -((1 - log_p.exp()) ** 2) * log_p
     return (each * counted).sum() / counted.sum().clamp(min=1)
@@ -76,7 +78,9 @@ def lovasz(logits_BKHW: Tensor, target_BHW: Tensor) -> Tensor:
         return _lovasz_of_class(F.relu(1.0 - logits[:, 0] * sign), target.float())
     p = logits.softmax(dim=1)
     present = [k for k in range(p.shape[1]) if bool((target == k).any())]
-    return torch.stack([_lovasz_of_class((p[:, k] - (target == k).float()).abs(), (target == k).float()) for k in present]).mean()
+    return torch.stack(
+        [_lovasz_of_class((p[:, k] - (target == k).float()).abs(), (target == k).float()) for k in present]
+    ).mean()
 
 
 LOSSES: dict[str, Loss] = {
@@ -106,7 +110,12 @@ def parse(expression: str) -> list[tuple[float, str]]:
         except ValueError:
             number = -1.0
         if not 0 < number < float("inf"):
-            raise RecipeError(where=f"loss={expression}", expected="a positive weight before *", received=f'"{weight}"', remedy="write it as in 0.5*ce+dice")
+            raise RecipeError(
+                where=f"loss={expression}",
+                expected="a positive weight before *",
+                received=f'"{weight}"',
+                remedy="write it as in 0.5*ce+dice",
+            )
         terms.append((number, name.strip()))
     return terms
 
@@ -125,7 +134,9 @@ def build(expression: str) -> Callable[[Tensor | list[Tensor], Tensor], Tensor]:
             shares = [0.5**level for level in range(len(logits))]
             size = logits[0].shape[-2:]
             resized = [x if x.shape[-2:] == size else F.interpolate(x, size=size, mode="bilinear") for x in logits]
-            return torch.stack([share / sum(shares) * total(x, target_BHW) for share, x in zip(shares, resized, strict=True)]).sum()
+            return torch.stack(
+                [share / sum(shares) * total(x, target_BHW) for share, x in zip(shares, resized, strict=True)]
+            ).sum()
         height, width = logits.shape[-2:]
         top, left = (target_BHW.shape[-2] - height) // 2, (target_BHW.shape[-1] - width) // 2
         target = target_BHW[:, top : top + height, left : left + width]

@@ -83,14 +83,19 @@ def read(path: Path) -> ModelFile:
     """
     if path.is_dir():
         if not (path / "model.safetensors").is_file():
-            raise RunError(where=path, expected="a run folder with model.safetensors", received="a folder without", remedy="give the folder that masksmith train wrote, or finish it with --resume")
+            raise RunError(
+                where=path,
+                expected="a run folder with model.safetensors",
+                received="a folder without",
+                remedy="give the folder that masksmith train wrote, or finish it with --resume",
+            )
         path = path / "model.safetensors"
     weights, about = read_tensors(path)
     try:
         return ModelFile(
             network=about["network"],
             table=ClassTable(tuple(_entry(*row) for row in about["classes"]), _encoding(about["encoding"])),
-            preprocessing=Preprocessing(**{k: tuple(v) if isinstance(v, list) else v for k, v in about["preprocessing"].items()}),
+            preprocessing=Preprocessing.from_dict(about["preprocessing"]),
             recipe=recipe.parse(about["recipe"], where=path),
             weights=weights,
             figures=about["figures"],
@@ -114,7 +119,12 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
         RunError: not there, not one of ours, or damaged.
     """
     if not path.is_file():
-        raise RunError(where=path, expected="a run folder or a .safetensors file", received="no such file or folder", remedy="check the path")
+        raise RunError(
+            where=path,
+            expected="a run folder or a .safetensors file",
+            received="no such file or folder",
+            remedy="check the path",
+        )
     try:
         with safetensors.safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
@@ -139,7 +149,12 @@ def _checksum(tensors: Mapping[str, Tensor], text: str) -> str:
 
 
 def _damaged(path: Path, received: str) -> RunError:
-    return RunError(where=path, expected="a model file that masksmith wrote", received=received, remedy="copy it again, or train again")
+    return RunError(
+        where=path,
+        expected="a model file that masksmith wrote",
+        received=received,
+        remedy="copy it again, or train again",
+    )
 
 
 def _entry(name: str, color: list[int], value: int, ignored: bool) -> Entry:

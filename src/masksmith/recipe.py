@@ -30,8 +30,12 @@ class DataSettings(_Section):
     classes: str | None = Field(None, description="class table, a CSV with the columns name,r,g,b")
     ignore: tuple[str, ...] = Field((), description="classes, mask values or colours r,g,b that do not count")
     unmatched: Literal["stop", "skip"] = Field("stop", description="what to do about a picture without a mask")
-    val_fraction: float = Field(0.15, gt=0, lt=1, description="share of the pictures for validation, where the folders do not say")
-    test_fraction: float = Field(0.15, ge=0, lt=1, description="share of the pictures for the test, where the folders do not say")
+    val_fraction: float = Field(
+        0.15, gt=0, lt=1, description="share of the pictures for validation, where the folders do not say"
+    )
+    test_fraction: float = Field(
+        0.15, ge=0, lt=1, description="share of the pictures for the test, where the folders do not say"
+    )
 
     @field_validator("ignore", mode="before")
     @classmethod
@@ -88,7 +92,9 @@ class ModelSettings(_Section):
 class AugmentSettings(_Section):
     """Random changes of each training crop; strengths are the widest that are drawn."""
 
-    flip: Literal["none", "horizontal", "all"] = Field("horizontal", description='"all" adds vertical flips and quarter turns')
+    flip: Literal["none", "horizontal", "all"] = Field(
+        "horizontal", description='"all" adds vertical flips and quarter turns'
+    )
     scale: tuple[float, float] = Field((0.8, 1.25), description="zoom, smallest and largest")
     rotate_deg: float = Field(10.0, ge=0, le=180)
     brightness: float = Field(0.2, ge=0, description="shift, in standard deviations of the pictures")
@@ -110,18 +116,26 @@ class Recipe(_Section):
     data: DataSettings = DataSettings()
     model: ModelSettings = ModelSettings()
     augment: AugmentSettings = AugmentSettings()
-    head: Literal["auto", "softmax", "sigmoid"] = Field("auto", description="sigmoid: one output for two classes; auto: as the preset, softmax for three classes up")
+    head: Literal["auto", "softmax", "sigmoid"] = Field(
+        "auto", description="sigmoid: one output for two classes; auto: as the preset, softmax for three classes up"
+    )
     loss: str = Field("ce+dice", description="a loss, or a weighted sum such as 0.5*ce+dice")
     optimizer: Literal["adam", "adamw", "sgd"] = "adamw"
     lr: float = Field(2e-3, gt=0, description="the highest learning rate")
     weight_decay: float = Field(1e-2, ge=0)
     momentum: float = Field(0.9, ge=0, lt=1, description="of sgd; beta 1 of adam")
     schedule: Literal["constant", "cosine", "onecycle", "poly"] = "onecycle"
-    warmup: float = Field(0.05, ge=0, lt=1, description="share of the steps in which the rate rises (onecycle: at least 0.2)")
-    budget: str | None = Field("10m", description="time for the training, such as 90s, 5m, 2h; turned into steps at the start")
+    warmup: float = Field(
+        0.05, ge=0, lt=1, description="share of the steps in which the rate rises (onecycle: at least 0.2)"
+    )
+    budget: str | None = Field(
+        "10m", description="time for the training, such as 90s, 5m, 2h; turned into steps at the start"
+    )
     epochs: int | None = Field(None, ge=1, description="in place of the budget")
     steps: int | None = Field(None, ge=1, description="in place of the budget")
-    crop: Annotated[int, Field(ge=8, le=4096)] | Literal["auto"] = Field("auto", description="side of a training crop in pixels")
+    crop: Annotated[int, Field(ge=8, le=4096)] | Literal["auto"] = Field(
+        "auto", description="side of a training crop in pixels"
+    )
     batch_size: int = Field(8, ge=1)
     accumulate: int = Field(1, ge=1, description="batches added up before each step of the optimiser")
     clip: float = Field(1.0, ge=0, description="largest norm of the gradient; 0: no limit")
@@ -130,7 +144,9 @@ class Recipe(_Section):
     precision: Literal["auto", "bf16", "fp16", "fp32"] = "auto"
     device: str = Field("auto", pattern=r"^(auto|cpu|cuda|mps)$", description="auto, cpu, cuda or mps")
     workers: int = Field(2, ge=1, le=64, description="threads that prepare crops")
-    validate_every: int | None = Field(None, ge=1, description="epochs between validations; default: so often that they take a tenth of the time")
+    validate_every: int | None = Field(
+        None, ge=1, description="epochs between validations; default: so often that they take a tenth of the time"
+    )
     seed: int = Field(0, ge=0)
 
     @field_validator("loss")
@@ -175,7 +191,12 @@ class Recipe(_Section):
             for other in lengths - chosen:
                 tree[other] = None
             if len([k for k in chosen if settings[k] is not None]) > 1:
-                raise RecipeError(where="recipe", expected="one of budget, epochs and steps", received=listed(sorted(chosen)), remedy="leave the others out")
+                raise RecipeError(
+                    where="recipe",
+                    expected="one of budget, epochs and steps",
+                    received=listed(sorted(chosen)),
+                    remedy="leave the others out",
+                )
         return parse(tree, where="recipe")
 
 
@@ -184,14 +205,18 @@ def parse(tree: Mapping[str, object], where: object) -> Recipe:
     try:
         return Recipe.model_validate(tree)
     except ValidationError as error:
-        faults = [_fault(e) for e in error.errors()]  # type: ignore[arg-type]  # a TypedDict is a mapping
+        faults = [_fault(e) for e in error.errors()]
         first = faults[0]
         if len(faults) == 1:
-            raise RecipeError(where=f"{where}, {first[0]}", expected=first[1], received=first[2], remedy=first[3]) from error
+            raise RecipeError(
+                where=f"{where}, {first[0]}", expected=first[1], received=first[2], remedy=first[3]
+            ) from error
         raise RecipeError(
             where=where,
             expected="a value that fits for each key",
-            received=", ".join(f"{key}={received} (expected {expected}; {remedy})" for key, expected, received, remedy in faults),
+            received=", ".join(
+                f"{key}={received} (expected {expected}; {remedy})" for key, expected, received, remedy in faults
+            ),
             remedy="correct these keys",
         ) from error
 
@@ -205,9 +230,19 @@ def load(path: Path) -> Recipe:
     try:
         tree = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise RecipeError(where=path, expected="a recipe in YAML", received=str(error).splitlines()[0], remedy="masksmith train writes one as recipe.yaml") from error
+        raise RecipeError(
+            where=path,
+            expected="a recipe in YAML",
+            received=str(error).splitlines()[0],
+            remedy="masksmith train writes one as recipe.yaml",
+        ) from error
     if not isinstance(tree, dict):
-        raise RecipeError(where=path, expected="keys with values", received=type(tree).__name__, remedy="write lines such as loss: ce+dice")
+        raise RecipeError(
+            where=path,
+            expected="keys with values",
+            received=type(tree).__name__,
+            remedy="write lines such as loss: ce+dice",
+        )
     return parse(tree, where=path)
 
 
@@ -221,11 +256,22 @@ def parse_settings(words: Sequence[str]) -> dict[str, object]:
     for word in words:
         key, equals, value = word.partition("=")
         if not equals or not key:
-            raise RecipeError(where=word, expected="a setting key=value", received=f'"{word}"', remedy="write it as in model.depth=4 (no spaces)")
+            raise RecipeError(
+                where=word,
+                expected="a setting key=value",
+                received=f'"{word}"',
+                remedy="write it as in model.depth=4 (no spaces)",
+            )
         # YAML reads 1e-3 as text, since its numbers need a dot; people write it so.
         is_number = re.fullmatch(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?", value)
         try:
-            settings[key] = (float(value) if not value.lstrip("+-").isdigit() else int(value)) if is_number else yaml.safe_load(value) if value else ""
+            settings[key] = (
+                (float(value) if not value.lstrip("+-").isdigit() else int(value))
+                if is_number
+                else yaml.safe_load(value)
+                if value
+                else ""
+            )
         except yaml.YAMLError:
             settings[key] = value
     return settings
@@ -243,7 +289,7 @@ def keys() -> dict[str, str]:
 
 
 def seconds(text: str) -> float:
-    """ "90s", "5m", "1.5h" or a number of seconds, as seconds.
+    """The seconds of "90s", "5m", "1.5h" or of a plain number.
 
     Raises:
         RecipeError: not a positive time.
@@ -251,7 +297,9 @@ def seconds(text: str) -> float:
     match = re.fullmatch(r"\s*(\d+\.?\d*)\s*(s|sec|m|min|h)?\s*", text)
     value = float(match[1]) * {"m": 60.0, "min": 60.0, "h": 3600.0}.get(match[2] or "s", 1.0) if match else 0.0
     if value <= 0:
-        raise RecipeError(where=f"budget={text}", expected="a time such as 90s, 5m or 2h", received=f'"{text}"', remedy="give one")
+        raise RecipeError(
+            where=f"budget={text}", expected="a time such as 90s, 5m or 2h", received=f'"{text}"', remedy="give one"
+        )
     return value
 
 
@@ -265,13 +313,25 @@ def _fault(error: Mapping[str, Any]) -> tuple[str, str, str, str]:
     received = repr(error["input"])[:60]
     if error["type"] == "extra_forbidden":
         sections = {k.split(".")[0] for k in known}
-        guess = nearest(key, [*known, *sections]) or next((k for k in known if k.endswith("." + key.split(".")[-1])), None)
-        return key, "a key of the recipe", f'"{key}"', f'did you mean "{guess}"' if guess else "masksmith train --keys lists them"
+        guess = nearest(key, [*known, *sections]) or next(
+            (k for k in known if k.endswith("." + key.split(".")[-1])), None
+        )
+        return (
+            key,
+            "a key of the recipe",
+            f'"{key}"',
+            f'did you mean "{guess}"' if guess else "masksmith train --keys lists them",
+        )
     message = str(error["msg"]).removeprefix("Value error, ")
     context = error.get("ctx", {})
     if "expected" in context:
         return key, f"one of {context['expected']}", received, _suggest(error["input"], str(context["expected"]))
-    return key, message[:1].lower() + message[1:].replace("Input should be ", "").removeprefix("nput should be "), received, known.get(key) or "correct it"
+    return (
+        key,
+        message[:1].lower() + message[1:].replace("Input should be ", "").removeprefix("nput should be "),
+        received,
+        known.get(key) or "correct it",
+    )
 
 
 def _suggest(received: object, allowed: str) -> str:

@@ -30,26 +30,32 @@ class Run:
 
     @property
     def recipe_file(self) -> Path:
+        """The settings, also the mark of a run folder."""
         return self.path / "recipe.yaml"
 
     @property
     def model_file(self) -> Path:
+        """The best weights, with all that prediction needs."""
         return self.path / "model.safetensors"
 
     @property
     def state_file(self) -> Path:
+        """What a resumed training goes on from."""
         return self.path / "state.safetensors"
 
     @property
     def log_file(self) -> Path:
+        """A line an epoch; its columns are ``LOG_COLUMNS``."""
         return self.path / "log.csv"
 
     @property
     def split_file(self) -> Path:
+        """Which picture was in which part."""
         return self.path / "split.csv"
 
     @property
     def metrics_file(self) -> Path:
+        """The figures of the validation part."""
         return self.path / "metrics.json"
 
     def start(self, chosen: Recipe, table: ClassTable, dataset: Dataset, *, overwrite: bool) -> None:
@@ -60,6 +66,7 @@ class Run:
         files.write_text(self.split_file, dataset.to_csv())
 
     def write_recipe(self, chosen: Recipe) -> None:
+        """Write the recipe under its hash."""
         files.write_text(self.recipe_file, f"# masksmith recipe {chosen.hash()}\n{chosen.to_yaml()}")
 
     def read_recipe(self) -> Recipe:
@@ -69,7 +76,12 @@ class Run:
             RunError: this is no run folder.
         """
         if not self.recipe_file.is_file():
-            raise RunError(where=self.path, expected="a run folder (with recipe.yaml)", received="no such folder" if not self.path.exists() else "a folder without one", remedy="give the folder that masksmith train -o wrote")
+            raise RunError(
+                where=self.path,
+                expected="a run folder (with recipe.yaml)",
+                received="no such folder" if not self.path.exists() else "a folder without one",
+                remedy="give the folder that masksmith train -o wrote",
+            )
         return recipe.load(self.recipe_file)
 
     def read_dataset(self) -> Dataset:
@@ -80,13 +92,22 @@ class Run:
         """
         try:
             with self.split_file.open(newline="", encoding="utf-8") as file:
-                pairs = tuple(Pair(row["name"], Path(row["image"]), Path(row["mask"]), row["split"]) for row in csv.DictReader(file))
+                pairs = tuple(
+                    Pair(row["name"], Path(row["image"]), Path(row["mask"]), row["split"])
+                    for row in csv.DictReader(file)
+                )
         except (OSError, KeyError, csv.Error) as error:
-            raise RunError(where=self.split_file, expected="the list of pictures of the run", received=str(error), remedy="give the data folder") from error
+            raise RunError(
+                where=self.split_file,
+                expected="the list of pictures of the run",
+                received=str(error),
+                remedy="give the data folder",
+            ) from error
         root = pairs[0].image.parent if pairs else self.path
         return Dataset(root, "as in the run", pairs, classes.read_csv(self.path / "classes.csv"), ())
 
     def write_log(self, rows: Sequence[Sequence[object]]) -> None:
+        """Write all rows of log.csv anew; None is an empty cell."""
         lines = [",".join(LOG_COLUMNS), *(",".join("" if v is None else str(v) for v in row) for row in rows)]
         files.write_text(self.log_file, "\n".join(lines) + "\n")
 
@@ -102,4 +123,5 @@ class Run:
         return modelfile.read(self.path)
 
     def write_json(self, name: str, content: Mapping[str, object]) -> None:
+        """Write a JSON file of the run."""
         files.write_text(self.path / name, json.dumps(content, indent=2) + "\n")

@@ -40,10 +40,18 @@ def _version(wanted: bool) -> None:
 
 def build() -> typer.Typer:
     """The application with all of ``COMMANDS``."""
-    app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode="rich", pretty_exceptions_enable=False, context_settings={"help_option_names": ["-h", "--help"]})
+    app = typer.Typer(
+        no_args_is_help=True,
+        add_completion=False,
+        rich_markup_mode="rich",
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
 
     @app.callback(help="A folder of pictures and masks goes in; a trustworthy U-Net comes out.")
-    def root(version: bool = typer.Option(False, "--version", callback=_version, is_eager=True, help="Print the version.")) -> None:
+    def root(
+        version: bool = typer.Option(False, "--version", callback=_version, is_eager=True, help="Print the version."),
+    ) -> None:
         del version
 
     for name, function in COMMANDS.items():
@@ -57,7 +65,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if words and not words[0].startswith("-") and words[0] not in COMMANDS:
         guess = nearest(words[0], COMMANDS)
         hint = f'did you mean "{guess}"' if guess else "masksmith --help explains them"
-        return _fail(f'command line: expected one of the commands {", ".join(COMMANDS)}, received "{words[0]}"; {hint}.', 2)
+        return _fail(
+            f'command line: expected one of the commands {", ".join(COMMANDS)}, received "{words[0]}"; {hint}.', 2
+        )
     try:
         result = build()(args=words, standalone_mode=False, prog_name="masksmith")
         return result if isinstance(result, int) else 0
@@ -72,7 +82,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except _USAGE_ERROR as error:
         return _fail(_sentence(error), 2)
     except MemoryError:
-        return _fail("memory: expected room for this work, received none; lower batch_size or crop, or close other programs.", 3)
+        return _fail(
+            "memory: expected room for this work, received none; lower batch_size or crop, or close other programs.", 3
+        )
 
 
 def _sentence(error: Exception) -> str:

@@ -22,6 +22,7 @@ def command(
 
     Ends with exit code 2 if something would stop a training.
     """
+    from masksmith.classes import color_code
     from masksmith.cli import show
     from masksmith.data import dataset, doctor
     from masksmith.recipe import Recipe
@@ -39,16 +40,18 @@ def command(
         prepared = fingerprint.preprocessing
         sizes = sorted(fingerprint.sizes)
         span = f"{sizes[0][1]}×{sizes[0][0]}" + (f" to {sizes[-1][1]}×{sizes[-1][0]}" if len(sizes) > 1 else "")
-        out.print(f"pictures  {span}, {prepared.channels} channel{'s' if prepared.channels > 1 else ''}, {prepared.dtype}")
+        out.print(
+            f"pictures  {span}, {prepared.channels} channel{'s' if prepared.channels > 1 else ''}, {prepared.dtype}"
+        )
         splits = [s for s in ("train", "val", "test") if s in fingerprint.pictures]
         out.print(f"parts     {', '.join(f'{fingerprint.pictures[s]} {s}' for s in splits)}\n")
         by = "colour" if decision.table.encoding == "color" else "value"
         rows = []
         for index, entry in enumerate(decision.table.classes):
-            stands = "#%02x%02x%02x" % entry.color if by == "colour" else str(entry.value)
+            stands = color_code(entry.color) if by == "colour" else str(entry.value)
             rows.append([entry.name, stands, *(_share(fingerprint.class_pixels[s], index) for s in splits)])
         for entry in decision.table.ignored:
-            stands = "#%02x%02x%02x" % entry.color if by == "colour" else str(entry.value)
+            stands = color_code(entry.color) if by == "colour" else str(entry.value)
             rows.append([f"{entry.name} (ignored)", stands, *("" for _ in splits)])
         rows.append(["all ignored pixels", "", *(_share(fingerprint.class_pixels[s], -1, of_all=True) for s in splits)])
         out.print(show.table(["class", by, *splits], rows))
@@ -59,7 +62,10 @@ def command(
         for fault in checkup.faults[:20]:
             typer.echo(f"fault     {fault}", err=True)
         more = f" (20 of {len(checkup.faults)} are shown)" if len(checkup.faults) > 20 else ""
-        typer.echo(f"masksmith: {len(checkup.faults)} fault{'s' if len(checkup.faults) > 1 else ''} would stop a training{more}.", err=True)
+        typer.echo(
+            f"masksmith: {len(checkup.faults)} fault{'s' if len(checkup.faults) > 1 else ''} would stop a training{more}.",
+            err=True,
+        )
         raise typer.Exit(2)
     out.print("Nothing stands in the way of a training.", style="green")
 

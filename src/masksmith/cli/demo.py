@@ -16,9 +16,15 @@ _SHAPES: dict[str, object] = {"budget": "3m", "augment.flip": "all"}
 
 
 def command(
-    output: Annotated[Path, typer.Option("-o", "--output", metavar="DIR", help="Folder for everything.")] = Path("demo"),
-    shapes: Annotated[bool, typer.Option("--shapes", help="Draw shapes to learn from, in place of the real cell nuclei.")] = False,
-    budget: Annotated[str | None, typer.Option("--budget", metavar="TIME", help="Time to train for. [default: 2m, with --shapes 3m]")] = None,
+    output: Annotated[Path, typer.Option("-o", "--output", metavar="DIR", help="Folder for everything.")] = Path(
+        "demo"
+    ),
+    shapes: Annotated[
+        bool, typer.Option("--shapes", help="Draw shapes to learn from, in place of the real cell nuclei.")
+    ] = False,
+    budget: Annotated[
+        str | None, typer.Option("--budget", metavar="TIME", help="Time to train for. [default: 2m, with --shapes 3m]")
+    ] = None,
     overwrite: options.Overwrite = False,
     quiet: options.Quiet = False,
 ) -> None:
@@ -37,6 +43,7 @@ def command(
     data = drawings.write(output / "data", count=240, size=128, num_classes=5) if shapes else nuclei()
     out.print(f"Training a U-Net on {data}, for {settings['budget']}.\n", markup=False)
     with show.Show(quiet=quiet) as shown:
+        shown.stop_on_signals()
         run = session.train(data, output / "run", settings=settings, listener=shown)
         measured = evaluation.evaluate(run.path, split="test", output=output / "test")
         segmenter = load(run.path)
@@ -45,7 +52,11 @@ def command(
             for name, encode in OUTPUTS.items():
                 files.write_bytes(output / "predictions" / f"{pair.name}_{name}.png", encode(prediction))
     out.print("\nOn test pictures, which the network has not seen", style="bold")
-    out.print(show.table(["class", "IoU", "Dice", "precision", "recall", "pixels"], summary.lines(measured), last_is_total=True))
+    out.print(
+        show.table(
+            ["class", "IoU", "Dice", "precision", "recall", "pixels"], summary.lines(measured), last_is_total=True
+        )
+    )
     picture = "PICTURE.png"
     out.print(
         f"\nLook at       {output / 'test' / 'samples.png'}\n"
@@ -66,4 +77,9 @@ def nuclei() -> Path:
     for place in (here.parents[1] / "examples" / "nuclei", here.parents[3] / "examples" / "nuclei"):
         if place.is_dir():
             return place
-    raise EnvironmentFault(where="examples/nuclei", expected="the example pictures beside the program", received="none", remedy="install masksmith again, or use masksmith demo --shapes")
+    raise EnvironmentFault(
+        where="examples/nuclei",
+        expected="the example pictures beside the program",
+        received="none",
+        remedy="install masksmith again, or use masksmith demo --shapes",
+    )

@@ -12,9 +12,15 @@ from masksmith.cli import options
 
 def command(
     run: options.RunFolder,
-    data: Annotated[Path | None, typer.Argument(metavar="[DATA]", help="Folder of pictures and masks; without it those of the training.")] = None,
+    data: Annotated[
+        Path | None,
+        typer.Argument(metavar="[DATA]", help="Folder of pictures and masks; without it those of the training."),
+    ] = None,
     split: Annotated[str, typer.Option("--split", help="Part to score: train, val, test or all.")] = "test",
-    output: Annotated[Path | None, typer.Option("-o", "--output", metavar="DIR", help="Folder for the figures. [default: RUN/evaluation-SPLIT]")] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option("-o", "--output", metavar="DIR", help="Folder for the figures. [default: RUN/evaluation-SPLIT]"),
+    ] = None,
     images: options.Images = None,
     masks: options.Masks = None,
     skip_unmatched: options.Skip = False,
@@ -30,10 +36,23 @@ def command(
     settings = Recipe().with_settings(options.data_settings(images, masks, None, None, skip_unmatched)).data
     folder = output or run / f"evaluation-{split}"
     with show.Show(quiet=quiet) as shown:
-        measured = evaluation.evaluate(run, data, split=split, output=folder, settings=settings, device=device, overwrite=overwrite, progress=shown.predicted)
+        measured = evaluation.evaluate(
+            run,
+            data,
+            split=split,
+            output=folder,
+            settings=settings,
+            device=device,
+            overwrite=overwrite,
+            progress=shown.predicted,
+        )
     out = show.console()
     out.print(f"{split} part, {measured.ignored_pixels:,} pixels ignored", style="bold")
-    out.print(show.table(["class", "IoU", "Dice", "precision", "recall", "pixels"], summary.lines(measured), last_is_total=True))
+    out.print(
+        show.table(
+            ["class", "IoU", "Dice", "precision", "recall", "pixels"], summary.lines(measured), last_is_total=True
+        )
+    )
     if not quiet:
         out.print("counted over all pixels of the set; n/a: the class does not occur in it", style="dim")
         out.print(f"\nFigures and pictures: {folder}", markup=False)

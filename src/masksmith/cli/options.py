@@ -7,10 +7,20 @@ from typing import Annotated
 
 import typer
 
-Images = Annotated[str | None, typer.Option("--images", metavar="DIR", help="Folder of pictures, where the layout is not found by itself.")]
+Images = Annotated[
+    str | None,
+    typer.Option("--images", metavar="DIR", help="Folder of pictures, where the layout is not found by itself."),
+]
 Masks = Annotated[str | None, typer.Option("--masks", metavar="DIR", help="Folder of masks, likewise.")]
-Classes = Annotated[str | None, typer.Option("--classes", metavar="FILE", help="Class table, a CSV with the columns name,r,g,b.")]
-Ignore = Annotated[list[str] | None, typer.Option("--ignore", metavar="WHAT", help="A class, mask value or colour r,g,b that does not count; repeatable.")]
+Classes = Annotated[
+    str | None, typer.Option("--classes", metavar="FILE", help="Class table, a CSV with the columns name,r,g,b.")
+]
+Ignore = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--ignore", metavar="WHAT", help="A class, mask value or colour r,g,b that does not count; repeatable."
+    ),
+]
 Skip = Annotated[bool, typer.Option("--skip-unmatched", help="Leave out pictures that have no mask.")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace earlier results.")]
 Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="Print results and errors only.")]
@@ -18,7 +28,15 @@ Device = Annotated[str, typer.Option("--device", metavar="NAME", help="auto, cpu
 RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="Run folder that `masksmith train` made.")]
 
 
-def data_settings(images: str | None, masks: str | None, classes: str | None, ignore: list[str] | None, skip: bool) -> dict[str, object]:
+def data_settings(
+    images: str | None, masks: str | None, classes: str | None, ignore: list[str] | None, skip: bool
+) -> dict[str, object]:
     """The options as settings of a recipe; what was not given is left out."""
-    given = {"data.images": images, "data.masks": masks, "data.classes": classes, "data.ignore": tuple(ignore) if ignore else None, "data.unmatched": "skip" if skip else None}
+    given = {
+        "data.images": images,
+        "data.masks": masks,
+        "data.classes": classes,
+        "data.ignore": tuple(ignore) if ignore else None,
+        "data.unmatched": "skip" if skip else None,
+    }
     return {key: value for key, value in given.items() if value is not None}

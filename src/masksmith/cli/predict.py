@@ -14,15 +14,21 @@ from masksmith.errors import InputError, unknown_name
 def command(
     run: options.RunFolder,
     pictures: Annotated[list[Path], typer.Argument(metavar="PICTURES…", help="Pictures, or folders of pictures.")],
-    output: Annotated[Path | None, typer.Option("-o", "--output", metavar="DIR", help="Folder for the masks and overlays.")] = None,
-    save: Annotated[str, typer.Option("--save", metavar="WHAT", help="Comma-separated: mask, overlay.")] = "mask,overlay",
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", metavar="DIR", help="Folder for the masks and overlays.")
+    ] = None,
+    save: Annotated[
+        str, typer.Option("--save", metavar="WHAT", help="Comma-separated: mask, overlay.")
+    ] = "mask,overlay",
     device: options.Device = "auto",
     overwrite: options.Overwrite = False,
     quiet: options.Quiet = False,
 ) -> None:
     """Write a mask and an overlay for each picture, and print the share of each class."""
     if output is None:
-        raise InputError(where="-o/--output", expected="a folder for the masks", received="none", remedy="give one, as in -o masks")
+        raise InputError(
+            where="-o/--output", expected="a folder for the masks", received="none", remedy="give one, as in -o masks"
+        )
 
     from masksmith import files
     from masksmith.cli import show
@@ -51,7 +57,10 @@ def command(
             shown.predicted(done, len(found))
     out.print(show.table(["picture", *loaded.model.table.names], rows))
     if not quiet:
-        out.print(f"\n{len(found)} picture{'s' if len(found) > 1 else ''}: {', '.join(f'*_{word}.png' for word in wanted)} in {output}", markup=False)
+        out.print(
+            f"\n{len(found)} picture{'s' if len(found) > 1 else ''}: {', '.join(f'*_{word}.png' for word in wanted)} in {output}",
+            markup=False,
+        )
 
 
 def find_pictures(paths: list[Path]) -> dict[str, Path]:
@@ -67,7 +76,12 @@ def find_pictures(paths: list[Path]) -> dict[str, Path]:
         if path.is_dir():
             inside = sorted(p for p in path.iterdir() if p.is_file() and images.is_picture(p))
             if not inside:
-                raise InputError(where=path, expected=f"pictures ({', '.join(sorted(images.FORMATS))})", received="a folder without any", remedy="check the path")
+                raise InputError(
+                    where=path,
+                    expected=f"pictures ({', '.join(sorted(images.FORMATS))})",
+                    received="a folder without any",
+                    remedy="check the path",
+                )
             found += inside
         else:
             images.read_header(path)
@@ -75,8 +89,19 @@ def find_pictures(paths: list[Path]) -> dict[str, Path]:
     named: dict[str, Path] = {}
     for path in dict.fromkeys(found):
         stems = [p for p in found if p.stem == path.stem and p != path]
-        name = path.stem if not stems else path.name.replace(".", "_") if all(p.name != path.name for p in stems) else f"{path.parent.name}_{path.name.replace('.', '_')}"
+        name = (
+            path.stem
+            if not stems
+            else path.name.replace(".", "_")
+            if all(p.name != path.name for p in stems)
+            else f"{path.parent.name}_{path.name.replace('.', '_')}"
+        )
         if name in named:
-            raise InputError(where=path, expected="pictures of different names", received=f"the name of {named[name]} again", remedy="predict them into two folders")
+            raise InputError(
+                where=path,
+                expected="pictures of different names",
+                received=f"the name of {named[name]} again",
+                remedy="predict them into two folders",
+            )
         named[name] = path
     return named

@@ -8,7 +8,10 @@ def command() -> None:
     from masksmith.cli import show
     from masksmith.models import presets
 
-    rows = [[name, f"{presets.build(name).num_parameters:,}", f"{p.in_channels} → {p.num_classes}", p.about] for name, p in presets.PRESETS.items()]
+    rows = [
+        [name, f"{presets.build(name).num_parameters:,}", f"{p.in_channels} → {p.num_classes}", p.about]
+        for name, p in presets.PRESETS.items()
+    ]
     made = show.table(["preset", "parameters", "in → out", "what it is"], rows)
     made.columns[3].justify, made.columns[3].no_wrap = "left", False
     out = show.console()

@@ -23,4 +23,7 @@ def command(
     from masksmith.outputs import drawings
 
     folder = drawings.write(out, count=count, size=size, num_classes=classes, seed=seed, overwrite=overwrite)
-    show.console().print(f"{count} pictures of {size}×{size} pixels with masks in {folder}\nNext: masksmith train {folder} -o runs/shapes", markup=False)
+    show.console().print(
+        f"{count} pictures of {size}×{size} pixels with masks in {folder}\nNext: masksmith train {folder} -o runs/shapes",
+        markup=False,
+    )

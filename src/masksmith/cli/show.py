@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import signal
 import sys
-import threading
 from collections.abc import Sequence
-from types import TracebackType
+from types import FrameType, TracebackType
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -37,30 +36,59 @@ class Show(Listener):
         self.quiet = quiet
         self.out = console()
         self._live = not quiet and self.out.is_terminal
-        self._bar = Progress(TextColumn("{task.description}"), BarColumn(24), MofNCompleteColumn(), TextColumn("left"), TimeRemainingColumn(), console=self.out, transient=True)
+        self._bar = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(24),
+            MofNCompleteColumn(),
+            TextColumn("left"),
+            TimeRemainingColumn(),
+            console=self.out,
+            transient=True,
+        )
         self._task = self._bar.add_task("", total=None, visible=False)
         self._headed = False
+        self._stop = False
 
     def __enter__(self) -> Show:
         if self._live:
             self._bar.start()
-        # A polite kill ends a training as Ctrl-C does: its state is kept.
-        if threading.current_thread() is threading.main_thread():
-            signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         if self._live:
             self._bar.stop()
 
+    def stop_on_signals(self) -> None:
+        """Let Ctrl-C and a polite kill end a training between two steps, its state saved.
+
+        A second Ctrl-C ends it at once.
+        """
+        signal.signal(signal.SIGINT, self._ask_to_stop)
+        signal.signal(signal.SIGTERM, self._ask_to_stop)
+
+    def _ask_to_stop(self, number: int, frame: FrameType | None) -> None:
+        if self._stop:
+            raise KeyboardInterrupt
+        self._stop = True
+        self.message("stopping after this step (Ctrl-C again ends at once)")
+
+    def wants_stop(self) -> bool:
+        """Whether a signal has asked for it."""
+        return self._stop
+
     def message(self, text: str) -> None:
+        """Print the sentence, dimmed once epochs are shown."""
         if not self.quiet:
             self.out.print(text, style="dim" if self._headed else "", markup=False)
 
     def checked(self, done: int, total: int) -> None:
+        """Move the bar of the check."""
         self._advance("checking files", done, total)
 
     def step(self, done: int, total: int) -> None:
+        """Move the bar of the training."""
         self._advance("training", done, total)
 
     def predicted(self, done: int, total: int) -> None:
@@ -68,6 +96,7 @@ class Show(Listener):
         self._advance("predicting", done, total)
 
     def epoch(self, line: Epoch) -> None:
+        """Print the line of an epoch."""
         if self.quiet:
             return
         if not self._headed:
@@ -75,7 +104,10 @@ class Show(Listener):
             self._headed = True
         miou = f"{line.miou:.3f}" if line.miou is not None else "  –  "
         mark = " best" if line.best else ""
-        self.out.print(f"{f'{line.epoch}/{line.epochs}':>7}  {line.loss:7.4f}    {miou}   {line.pictures_per_s:10.1f}  {clock(line.left_s):>8}{mark}", markup=False)
+        self.out.print(
+            f"{f'{line.epoch}/{line.epochs}':>7}  {line.loss:7.4f}    {miou}   {line.pictures_per_s:10.1f}  {clock(line.left_s):>8}{mark}",
+            markup=False,
+        )
 
     def _advance(self, what: str, done: int, total: int) -> None:
         if self._live:
@@ -83,7 +115,7 @@ class Show(Listener):
 
 
 def clock(seconds: float) -> str:
-    """ "1:05" or "1:02:03"."""
+    """Seconds as 1:05 or 1:02:03."""
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"

@@ -12,12 +12,23 @@ from masksmith.errors import InputError
 
 
 def command(
-    words: Annotated[list[str] | None, typer.Argument(metavar="[DATA] [KEY=VALUE]…", help="Folder of pictures and masks, then settings such as model.depth=4 loss=ce+dice.")] = None,
+    words: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[DATA] [KEY=VALUE]…",
+            help="Folder of pictures and masks, then settings such as model.depth=4 loss=ce+dice.",
+        ),
+    ] = None,
     output: Annotated[Path | None, typer.Option("-o", "--output", metavar="RUN", help="Run folder to make.")] = None,
-    budget: Annotated[str | None, typer.Option("--budget", metavar="TIME", help="Time to train for, such as 90s, 5m, 2h. [default: 10m]")] = None,
+    budget: Annotated[
+        str | None,
+        typer.Option("--budget", metavar="TIME", help="Time to train for, such as 90s, 5m, 2h. [default: 10m]"),
+    ] = None,
     epochs: Annotated[int | None, typer.Option("--epochs", help="Length in epochs, in place of a budget.")] = None,
     steps: Annotated[int | None, typer.Option("--steps", help="Length in steps, in place of a budget.")] = None,
-    recipe_file: Annotated[Path | None, typer.Option("--recipe", metavar="FILE", help="Recipe to start from (YAML).")] = None,
+    recipe_file: Annotated[
+        Path | None, typer.Option("--recipe", metavar="FILE", help="Recipe to start from (YAML).")
+    ] = None,
     images: options.Images = None,
     masks: options.Masks = None,
     classes: options.Classes = None,
@@ -38,7 +49,12 @@ def command(
     settings |= options.data_settings(images, masks, classes, ignore, skip_unmatched)
     settings |= {k: v for k, v in (("budget", budget), ("epochs", epochs), ("steps", steps)) if v is not None}
     if output is None:
-        raise InputError(where="-o/--output", expected="a run folder to make", received="none", remedy="give one, as in -o runs/first")
+        raise InputError(
+            where="-o/--output",
+            expected="a run folder to make",
+            received="none",
+            remedy="give one, as in -o runs/first",
+        )
     base = recipe.load(recipe_file) if recipe_file is not None else None
     (base or recipe.Recipe()).with_settings(settings)  # wrong keys are told before torch is loaded
 
@@ -46,6 +62,7 @@ def command(
     from masksmith.training import session
 
     with show.Show(quiet=quiet) as shown:
+        shown.stop_on_signals()
         try:
             if resume:
                 run = session.resume(output, settings=settings, listener=shown)
@@ -67,9 +84,15 @@ def print_run(run: Path, *, quiet: bool) -> None:
     measured = from_dict(Run(run).read_model().figures["validation"])
     out = show.console()
     out.print("\nvalidation", style="bold")
-    out.print(show.table(["class", "IoU", "Dice", "precision", "recall", "pixels"], summary.lines(measured), last_is_total=True))
+    out.print(
+        show.table(
+            ["class", "IoU", "Dice", "precision", "recall", "pixels"], summary.lines(measured), last_is_total=True
+        )
+    )
     if not quiet:
-        out.print(f"\nRun folder: {run}\nLook at {run / 'samples.png'}; {run / 'NEXT.md'} says what to do next.", markup=False)
+        out.print(
+            f"\nRun folder: {run}\nLook at {run / 'samples.png'}; {run / 'NEXT.md'} says what to do next.", markup=False
+        )
 
 
 def _split_words(words: list[str]) -> tuple[Path | None, dict[str, object]]:
@@ -90,7 +113,11 @@ def _print_keys() -> None:
     for key, about in recipe.keys().items():
         section, _, name = key.rpartition(".")
         value = defaults[section][name] if section else defaults[key]
-        shown = {None: "", True: "true", False: "false"}.get(value, str(value)) if not isinstance(value, tuple) else ", ".join(map(str, value))
+        shown = (
+            {None: "", True: "true", False: "false"}.get(value, str(value))
+            if not isinstance(value, tuple)
+            else ", ".join(map(str, value))
+        )
         rows.append([key, shown, about])
     made = show.table(["setting", "default", "what"], rows)
     made.columns[2].justify, made.columns[2].no_wrap = "left", False

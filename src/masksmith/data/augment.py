@@ -21,7 +21,7 @@ from masksmith.errors import RecipeError
 from masksmith.recipe import AugmentSettings
 
 Pixels = npt.NDArray[np.generic]
-Transform = Callable[..., Mapping[str, Any]]
+Transform = Callable[..., Any]
 """``f(image=(H, W, C), mask=(H, W)) -> {"image": …, "mask": …}``, the albumentations shape."""
 
 # OpenCV warps these dtypes; others are warped as float32.
@@ -60,11 +60,19 @@ def warp(pixels_HWC: Pixels, mask_HW: U8, matrix_23: npt.NDArray[np.float64], cr
     flags = cv2.WARP_INVERSE_MAP
     # OpenCV warps at most 4 channels a call.
     parts = [
-        cv2.warpAffine(np.ascontiguousarray(pixels[..., c : c + 4]), matrix_23, size, flags=flags | cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101)  # type: ignore[call-overload]  # its stubs know no generic dtype
+        cv2.warpAffine(
+            np.ascontiguousarray(pixels[..., c : c + 4]),
+            matrix_23,
+            size,
+            flags=flags | cv2.INTER_LINEAR,
+            borderMode=cv2.BORDER_REFLECT_101,
+        )
         for c in range(0, pixels.shape[2], 4)
     ]
     warped = np.concatenate([p if p.ndim == 3 else p[..., None] for p in parts], axis=2)
-    mask = cv2.warpAffine(mask_HW, matrix_23, size, flags=flags | cv2.INTER_NEAREST, borderMode=cv2.BORDER_CONSTANT, borderValue=(IGNORE,))
+    mask = cv2.warpAffine(
+        mask_HW, matrix_23, size, flags=flags | cv2.INTER_NEAREST, borderMode=cv2.BORDER_CONSTANT, borderValue=(IGNORE,)
+    )
     return warped, np.asarray(mask, np.uint8)
 
 
@@ -80,7 +88,12 @@ def load_transform(name: str) -> Transform:
     except (ImportError, AttributeError):
         found = None
     if not callable(found):
-        raise RecipeError(where="augment.callable", expected="module:name of f(image=, mask=) -> dict", received=f'"{name}"', remedy="check that Python can import it")
+        raise RecipeError(
+            where="augment.callable",
+            expected="module:name of f(image=, mask=) -> dict",
+            received=f'"{name}"',
+            remedy="check that Python can import it",
+        )
     transform: Transform = found
     return transform
 
@@ -91,21 +104,25 @@ def call_transform(transform: Transform, pixels_HWC: Pixels, mask_HW: U8) -> tup
     Raises:
         RecipeError: no mapping with an image and a mask of one size.
     """
-    answer = transform(image=pixels_HWC, mask=mask_HW)
+    answer: Any = transform(image=pixels_HWC, mask=mask_HW)  # somebody else's function: anything may come
     image, mask = (answer.get("image"), answer.get("mask")) if isinstance(answer, Mapping) else (None, None)
     if not (isinstance(image, np.ndarray) and isinstance(mask, np.ndarray) and image.shape[:2] == mask.shape):
         raise RecipeError(
             where="augment.callable",
             expected='a dict with "image" (H, W, C) and "mask" (H, W) arrays of one size',
-            received=type(answer).__name__ if not isinstance(answer, Mapping) else ", ".join(f"{k}: {getattr(v, 'shape', type(v).__name__)}" for k, v in answer.items()),
+            received=type(answer).__name__
+            if not isinstance(answer, Mapping)
+            else ", ".join(f"{k}: {getattr(v, 'shape', type(v).__name__)}" for k, v in answer.items()),
             remedy="correct the callable",
         )
     return (image if image.ndim == 3 else image[..., None]), mask.astype(np.uint8)
 
 
-def _draw_matrix(height: int, width: int, crop_px: int, settings: AugmentSettings, rng: np.random.Generator) -> npt.NDArray[np.float64]:
+def _draw_matrix(
+    height: int, width: int, crop_px: int, settings: AugmentSettings, rng: np.random.Generator
+) -> npt.NDArray[np.float64]:
     """The map from crop to picture coordinates, (2, 3)."""
-    zoom = math.exp(rng.uniform(*(math.log(s) for s in settings.scale)))
+    zoom = math.exp(rng.uniform(math.log(settings.scale[0]), math.log(settings.scale[1])))
     angle = math.radians(rng.uniform(-settings.rotate_deg, settings.rotate_deg))
     mirror = settings.flip != "none" and rng.random() < 0.5
     if settings.flip == "all":
@@ -116,7 +133,9 @@ def _draw_matrix(height: int, width: int, crop_px: int, settings: AugmentSetting
     # The crop's reach in the picture along each axis; its centre stays so far from the border,
     # or in the middle where the picture is smaller than the crop.
     reach = np.abs(linear).sum(axis=1) * (crop_px / 2)
-    center = [rng.uniform(min(r, side / 2), max(side - r, side / 2)) for r, side in zip(reach, (width, height), strict=True)]
+    center = [
+        rng.uniform(min(r, side / 2), max(side - r, side / 2)) for r, side in zip(reach, (width, height), strict=True)
+    ]
     if settings.scale == (1, 1) and settings.rotate_deg == 0:
         # Whole pixels: nothing is interpolated, the crop is a copy.
         center = [math.floor(c) + (crop_px % 2) / 2 for c in center]
@@ -132,7 +151,9 @@ def _photometric(x_HWC: F32, settings: AugmentSettings, rng: np.random.Generator
     if settings.brightness:
         x_HWC += np.float32(rng.uniform(-settings.brightness, settings.brightness))
     if settings.blur and rng.random() < settings.blur:
-        x_HWC = np.asarray(cv2.GaussianBlur(x_HWC, (0, 0), rng.uniform(0.1, _BLUR_SIGMA_PX)), np.float32).reshape(x_HWC.shape)
+        x_HWC = np.asarray(cv2.GaussianBlur(x_HWC, (0, 0), rng.uniform(0.1, _BLUR_SIGMA_PX)), np.float32).reshape(
+            x_HWC.shape
+        )
     if settings.noise:
         x_HWC += rng.standard_normal(x_HWC.shape, dtype=np.float32) * np.float32(rng.uniform(0, settings.noise))
     return x_HWC

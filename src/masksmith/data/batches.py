@@ -7,7 +7,7 @@ exactly where it was, whatever the number of threads.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import lru_cache
@@ -78,7 +78,9 @@ def visits(sizes: Sequence[tuple[int, int]], crop_px: int, at_least: int) -> tup
     >>> visits([(100, 100), (200, 100)], 100, 1)
     (0, 1, 1)
     """
-    once = [index for index, (height, width) in enumerate(sizes) for _ in range(max(1, round(height * width / crop_px**2)))]
+    once = [
+        index for index, (height, width) in enumerate(sizes) for _ in range(max(1, round(height * width / crop_px**2)))
+    ]
     return tuple(once * max(1, -(-at_least // len(once))))
 
 
@@ -111,10 +113,12 @@ class Batches:
             order = _order(self.sampling.seed, epoch, len(self.sampling.visits))
             pixels, mask = self.reader.read(self.sampling.visits[order[index]])
             rng = np.random.default_rng([self.sampling.seed, epoch, index])
-            pixels_BHWC[place], masks_BHW[place] = draw_crop(pixels, mask, crop, self.augment, self.reader.preprocessing, rng)
+            pixels_BHWC[place], masks_BHW[place] = draw_crop(
+                pixels, mask, crop, self.augment, self.reader.preprocessing, rng
+            )
         return torch.from_numpy(pixels_BHWC).permute(0, 3, 1, 2), torch.from_numpy(masks_BHW)
 
-    def stream(self, first: int, last: int, workers: int) -> Iterator[tuple[Tensor, Tensor]]:
+    def stream(self, first: int, last: int, workers: int) -> Generator[tuple[Tensor, Tensor], None, None]:
         """Batches ``first`` … ``last - 1`` in order, made ahead by ``workers`` threads.
 
         An error in a thread is raised here, at the batch that it concerns.

@@ -86,10 +86,22 @@ def find(root: Path | None, settings: DataSettings, seed: int = 0, *, training: 
 def _folders(root: Path | None, settings: DataSettings) -> tuple[str, list[Folders]]:
     if settings.images is not None or settings.masks is not None:
         if settings.images is None or settings.masks is None:
-            raise InputError(where="--images/--masks", expected="both folders", received="one of them", remedy="give --images DIR --masks DIR")
-        return "given folders", [Folders(None, existing_folder(Path(settings.images)), existing_folder(Path(settings.masks)))]
+            raise InputError(
+                where="--images/--masks",
+                expected="both folders",
+                received="one of them",
+                remedy="give --images DIR --masks DIR",
+            )
+        return "given folders", [
+            Folders(None, existing_folder(Path(settings.images)), existing_folder(Path(settings.masks)))
+        ]
     if root is None:
-        raise InputError(where="data", expected="a folder with pictures and masks", received="none", remedy="give it, or --images DIR --masks DIR")
+        raise InputError(
+            where="data",
+            expected="a folder with pictures and masks",
+            received="none",
+            remedy="give it, or --images DIR --masks DIR",
+        )
     existing_folder(root)
     found = layouts.find(root)
     if found is None:
@@ -110,7 +122,12 @@ def existing_folder(path: Path) -> Path:
         DataError: it is not.
     """
     if not path.is_dir():
-        raise DataError(where=path, expected="a folder", received="a file" if path.exists() else "no such folder", remedy="check the path")
+        raise DataError(
+            where=path,
+            expected="a folder",
+            received="a file" if path.exists() else "no such folder",
+            remedy="check the path",
+        )
     return path
 
 
@@ -133,14 +150,19 @@ def _pair(part: Folders, unmatched: str, notes: list[str]) -> list[Pair]:
         raise DataError(
             where=part.images,
             expected=f'a mask of the same name for each picture in "{part.masks}"',
-            received=f"{len(missing)} of {len(pictures)} without one: {listed(missing)}" + (f" (masks without a picture: {listed(spare)})" if spare else ""),
+            received=f"{len(missing)} of {len(pictures)} without one: {listed(missing)}"
+            + (f" (masks without a picture: {listed(spare)})" if spare else ""),
             remedy="add or rename the masks, or leave such pictures out with --skip-unmatched",
         )
     if missing:
         notes.append(f"left out, no mask: {listed(missing)}")
     if spare:
         notes.append(f"masks without a picture in {part.masks.name}: {listed(spare)}")
-    return [Pair(stem, path, masks[stem + suffix], part.split or "") for stem, path in pictures.items() if stem + suffix in masks]
+    return [
+        Pair(stem, path, masks[stem + suffix], part.split or "")
+        for stem, path in pictures.items()
+        if stem + suffix in masks
+    ]
 
 
 def _by_stem(folder: Path) -> dict[str, Path]:
@@ -160,7 +182,9 @@ def _by_stem(folder: Path) -> dict[str, Path]:
 
 def _split(pairs: Sequence[Pair], fixed: set[str], settings: DataSettings, seed: int, notes: list[str]) -> list[Pair]:
     """Give each pair without a split one, by the hash of its name so that the order is no matter."""
-    loose = [p for p in pairs if p.split in ("", "train")] if "val" not in fixed else [p for p in pairs if p.split == ""]
+    loose = (
+        [p for p in pairs if p.split in ("", "train")] if "val" not in fixed else [p for p in pairs if p.split == ""]
+    )
     if not loose:
         _require_train(pairs)
         return list(pairs)
@@ -170,37 +194,62 @@ def _split(pairs: Sequence[Pair], fixed: set[str], settings: DataSettings, seed:
     wants_test = "test" not in fixed and settings.test_fraction > 0 and n > 2 and not fixed
     n_test = max(1, round(n * settings.test_fraction)) if wants_test else 0
     if n_val + n_test >= n:
-        raise InputError(
-            where="data.val_fraction, data.test_fraction",
-            expected="pictures left to train on",
-            received=f"{n_val} for validation and {n_test} for the test of {n}",
-            remedy="lower the fractions",
-        ) if n > 1 else _too_few(ordered)
-    named = dict.fromkeys((p.image for p in ordered[:n_val]), "val") | dict.fromkeys((p.image for p in ordered[n_val : n_val + n_test]), "test")
-    notes.append(f"split by seed {seed}: {n - n_val - n_test} train, {n_val} val" + (f", {n_test} test" if n_test else ""))
+        raise (
+            InputError(
+                where="data.val_fraction, data.test_fraction",
+                expected="pictures left to train on",
+                received=f"{n_val} for validation and {n_test} for the test of {n}",
+                remedy="lower the fractions",
+            )
+            if n > 1
+            else _too_few(ordered)
+        )
+    named = dict.fromkeys((p.image for p in ordered[:n_val]), "val") | dict.fromkeys(
+        (p.image for p in ordered[n_val : n_val + n_test]), "test"
+    )
+    notes.append(
+        f"split by seed {seed}: {n - n_val - n_test} train, {n_val} val" + (f", {n_test} test" if n_test else "")
+    )
     loose_images = {p.image for p in loose}
     return [replace(p, split=named.get(p.image, "train")) if p.image in loose_images else p for p in pairs]
 
 
 def _require_train(pairs: Iterable[Pair]) -> None:
     if not any(p.split == "train" for p in pairs):
-        raise DataError(where="data", expected="pictures to train on", received="none in the train part", remedy="add a train folder")
+        raise DataError(
+            where="data",
+            expected="pictures to train on",
+            received="none in the train part",
+            remedy="add a train folder",
+        )
 
 
 def _too_few(pairs: Sequence[Pair]) -> DataError:
-    return DataError(where=pairs[0].image.parent, expected="two pictures or more, one to train and one to validate on", received="1", remedy="add pictures, or cut this one in parts")
+    return DataError(
+        where=pairs[0].image.parent,
+        expected="two pictures or more, one to train and one to validate on",
+        received="1",
+        remedy="add pictures, or cut this one in parts",
+    )
 
 
 def _find_table(root: Path, settings: DataSettings) -> Path | None:
     if settings.classes is not None:
         path = Path(settings.classes)
         if not path.is_file():
-            raise DataError(where=path, expected="a class table", received="no such file", remedy="check the path after --classes")
+            raise DataError(
+                where=path, expected="a class table", received="no such file", remedy="check the path after --classes"
+            )
         return path
     tables = [p for p in sorted(root.glob("*.csv")) if _is_table(p)]
     preferred = [p for p in tables if p.name == "classes.csv"] or tables
     if len(preferred) > 1:
-        raise DataError(where=root, expected="one class table", received=listed(p.name for p in preferred), remedy="choose one with --classes FILE")
+        raise DataError(
+            where=root,
+            expected="one class table",
+            received=listed(p.name for p in preferred),
+            remedy="choose one with --classes FILE",
+        )
     return preferred[0] if preferred else None
 
 

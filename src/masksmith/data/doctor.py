@@ -7,9 +7,10 @@ without being said.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import TypeVar
 
 from masksmith import images, labels
 from masksmith.classes import ClassTable
@@ -22,6 +23,7 @@ from masksmith.recipe import DataSettings
 # Decoding and counting leave Python's lock, so a few threads help on any machine.
 _THREADS = 4
 
+T = TypeVar("T")
 Progress = Callable[[int, int], None]
 
 
@@ -44,21 +46,20 @@ class Checkup:
         Raises:
             DataError: the first fault, with the number of the others.
         """
-        if self.faults:
-            first = self.faults[0]
-            if len(self.faults) == 1:
-                raise first
-            raise DataError(
-                where=first.where,
-                expected=first.expected,
-                received=first.received,
-                remedy=f"{first.remedy} ({len(self.faults) - 1} more faults: masksmith check lists them)",
-            )
-        assert self.decision is not None and self.fingerprint is not None  # no faults means both
-        return self.decision.table, self.fingerprint
+        if self.decision is not None and self.fingerprint is not None and not self.faults:
+            return self.decision.table, self.fingerprint
+        first = self.faults[0]
+        others = len(self.faults) - 1
+        hint = f" ({others} more fault{'s' if others > 1 else ''}: masksmith check lists them)" if others else ""
+        raise DataError(where=first.where, expected=first.expected, received=first.received, remedy=first.remedy + hint)
 
 
-def examine(dataset: Dataset, settings: DataSettings, table: ClassTable | None = None, progress: Progress = lambda done, total: None) -> Checkup:
+def examine(
+    dataset: Dataset,
+    settings: DataSettings,
+    table: ClassTable | None = None,
+    progress: Progress = lambda done, total: None,
+) -> Checkup:
     """Open every picture and mask of a data set.
 
     Args:
@@ -67,66 +68,76 @@ def examine(dataset: Dataset, settings: DataSettings, table: ClassTable | None =
         table: the class table of a trained model, which then decides instead of the scan.
         progress: called with (files done, files in all).
     """
-    faults: list[DataError] = []
     total = 2 * len(dataset.pairs)
     with ThreadPoolExecutor(_THREADS) as pool:
-        scans: list[MaskScan] = []
-        for done, (scan, fault) in enumerate(pool.map(_try_scan, dataset.pairs), 1):
-            progress(done, total)
-            if scan is not None:
-                scans.append(scan)
-            elif fault is not None:
-                faults.append(fault)
-        decision = None
-        try:
-            if table is not None:
-                decision = Decision(table, "color" if table.encoding == "color" else "index", "the class table of the model")
-            elif scans:
-                decision = labels.decide(scans, dataset.entries)
-                decision = Decision(decision.table.ignoring(settings.ignore), decision.kind, decision.reason)
-        except DataError as error:
-            faults.append(error)
-        if decision is None:
-            return Checkup(dataset, None, None, tuple(faults), dataset.notes)
+        scanned = _followed(pool.map(_try_scan, dataset.pairs), progress, 0, total)
+        faults = [r for r in scanned if isinstance(r, DataError)]
+        unreadable = {str(fault.where) for fault in faults}
+        decision = _decide([r for r in scanned if isinstance(r, MaskScan)], dataset, settings, table)
+        if not isinstance(decision, Decision):
+            return Checkup(dataset, None, None, (*faults, *decision), dataset.notes)
         chosen = decision.table
-        facts: list[PairFacts] = []
-        unreadable = {str(f.where) for f in faults}
-        for done, (fact, fault) in enumerate(pool.map(lambda pair: _try_facts(pair, chosen, unreadable), dataset.pairs), len(dataset.pairs) + 1):
-            progress(done, total)
-            if fact is not None:
-                facts.append(fact)
-            elif fault is not None:
-                faults.append(fault)
-    faults += _disagreements(dataset, facts)
-    fingerprint = summarize(facts, chosen) if facts and not _disagreements(dataset, facts) else None
-    notes = [*dataset.notes, *(_notes(fingerprint, chosen) if fingerprint else [])]
-    return Checkup(dataset, decision, fingerprint, tuple(faults), tuple(notes))
+        results = pool.map(lambda pair: _try_facts(pair, chosen, unreadable), dataset.pairs)
+        seen = _followed(results, progress, len(dataset.pairs), total)
+    faults += [r for r in seen if isinstance(r, DataError)]
+    facts = [r for r in seen if isinstance(r, PairFacts)]
+    disagreements = _disagreements(dataset, facts)
+    fingerprint = summarize(facts) if facts and not disagreements else None
+    notes = (*dataset.notes, *(_notes(fingerprint, chosen) if fingerprint else ()))
+    return Checkup(dataset, decision, fingerprint, (*faults, *disagreements), notes)
 
 
-def _try_scan(pair: Pair) -> tuple[MaskScan | None, DataError | None]:
+def _followed(results: Iterable[T], progress: Progress, before: int, total: int) -> list[T]:
+    """All results, with a word to ``progress`` at each."""
+    found = []
+    for done, result in enumerate(results, before + 1):
+        progress(done, total)
+        found.append(result)
+    return found
+
+
+def _decide(
+    scans: list[MaskScan], dataset: Dataset, settings: DataSettings, table: ClassTable | None
+) -> Decision | list[DataError]:
+    """How the masks are read, or why that cannot be said (nothing to add if no mask was readable)."""
+    if table is not None:
+        kind = "color" if table.encoding == "color" else "index"
+        return Decision(table, kind, "the class table of the model")
+    if not scans:
+        return []
     try:
-        return labels.scan(pair.mask), None
+        decision = labels.decide(scans, dataset.entries)
     except DataError as error:
-        return None, error
+        return [error]
+    return replace(decision, table=decision.table.ignoring(settings.ignore))
 
 
-def _try_facts(pair: Pair, table: ClassTable, unreadable: set[str]) -> tuple[PairFacts | None, DataError | None]:
+def _try_scan(pair: Pair) -> MaskScan | DataError:
+    try:
+        return labels.scan(pair.mask)
+    except DataError as error:
+        return error
+
+
+def _try_facts(pair: Pair, table: ClassTable, unreadable: set[str]) -> PairFacts | DataError | None:
+    """What a pair holds, or its fault; None if its mask's fault is on the list already."""
     try:
         pixels = images.read(pair.image).pixels_HWC
         height, width, channels = pixels.shape
-        if str(pair.mask) in unreadable:  # its own fault is on the list already
-            return None, None
+        if str(pair.mask) in unreadable:
+            return None
         mask = labels.read_mask(pair.mask, table)
-        if mask.shape != (height, width):
-            return None, DataError(
-                where=pair.mask,
-                expected=f"the size of its picture, {width}×{height} pixels",
-                received=f"{mask.shape[1]}×{mask.shape[0]}",
-                remedy=f"export the mask at the size of {pair.image.name}",
-            )
-        return PairFacts(pair.split, height, width, channels, str(pixels.dtype), *sums(pixels), count_classes(mask, len(table))), None
     except DataError as error:
-        return None, error
+        return error
+    if mask.shape != (height, width):
+        return DataError(
+            where=pair.mask,
+            expected=f"the size of its picture, {width}×{height} pixels",
+            received=f"{mask.shape[1]}×{mask.shape[0]}",
+            remedy=f"export the mask at the size of {pair.image.name}",
+        )
+    counts = count_classes(mask, len(table))
+    return PairFacts(pair.split, height, width, channels, str(pixels.dtype), *sums(pixels), counts)
 
 
 def _disagreements(dataset: Dataset, facts: list[PairFacts]) -> list[DataError]:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from masksmith.classes import IGNORE, ClassTable
+from masksmith.classes import IGNORE
 from masksmith.data.preprocessing import Preprocessing, from_statistics
 
 F64 = npt.NDArray[np.float64]
@@ -66,7 +66,7 @@ def sums(pixels_HWC: npt.NDArray[np.generic]) -> tuple[F64, F64, F64]:
     return flat.sum(axis=0), np.square(flat).sum(axis=0), finite.sum(axis=0).astype(np.float64)
 
 
-def summarize(facts: Sequence[PairFacts], table: ClassTable) -> Fingerprint:
+def summarize(facts: Sequence[PairFacts]) -> Fingerprint:
     """The fingerprint of pairs that agree in dtype; grey and colour count as colour together.
 
     Statistics are of the training part alone, or of all where there is none.
@@ -74,7 +74,8 @@ def summarize(facts: Sequence[PairFacts], table: ClassTable) -> Fingerprint:
     channels = max(f.channels for f in facts)
     used = [f for f in facts if f.split == "train"] or list(facts)
     total, square, count = (
-        np.sum([np.broadcast_to(getattr(f, name), channels) for f in used], axis=0) for name in ("sum_C", "square_C", "finite_C")
+        np.sum([np.broadcast_to(getattr(f, name), channels) for f in used], axis=0)
+        for name in ("sum_C", "square_C", "finite_C")
     )
     count = np.maximum(count, 1)
     mean = total / count
@@ -86,7 +87,9 @@ def summarize(facts: Sequence[PairFacts], table: ClassTable) -> Fingerprint:
         preprocessing=from_statistics(channels, facts[0].dtype, mean.tolist(), std.tolist()),
         train_sizes=tuple((f.height, f.width) for f in used),
         class_pixels={s: np.sum([f.class_pixels for f in facts if f.split == s], axis=0).tolist() for s in splits},
-        class_pictures={s: np.sum([f.class_pixels[:-1] > 0 for f in facts if f.split == s], axis=0).tolist() for s in splits},
+        class_pictures={
+            s: np.sum([f.class_pixels[:-1] > 0 for f in facts if f.split == s], axis=0).tolist() for s in splits
+        },
     )
 
 

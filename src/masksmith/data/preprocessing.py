@@ -6,8 +6,9 @@ nothing is ever decided by looking at the pixels of one picture.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -30,6 +31,11 @@ class Preprocessing:
         """For the model file."""
         return asdict(self)
 
+    @staticmethod
+    def from_dict(stored: Mapping[str, Any]) -> Preprocessing:
+        """The inverse of :meth:`to_dict`."""
+        return Preprocessing(stored["channels"], stored["dtype"], tuple(stored["mean"]), tuple(stored["std"]))
+
     def conform(self, pixels_HWC: npt.NDArray[np.generic], where: object) -> npt.NDArray[np.generic]:
         """The pixels with the recorded number of channels and dtype.
 
@@ -48,9 +54,19 @@ class Preprocessing:
             elif have == 4 and self.channels == 3:
                 pixels = pixels[..., :3]
             else:
-                raise DataError(where=where, expected=f"{self.channels} channels, as in training", received=f"{have}", remedy="convert the picture, or train on such pictures")
+                raise DataError(
+                    where=where,
+                    expected=f"{self.channels} channels, as in training",
+                    received=f"{have}",
+                    remedy="convert the picture, or train on such pictures",
+                )
         if str(pixels.dtype) != self.dtype:
-            raise DataError(where=where, expected=f"{self.dtype} pixels, as in training", received=str(pixels.dtype), remedy="convert the picture, or train on such pictures")
+            raise DataError(
+                where=where,
+                expected=f"{self.dtype} pixels, as in training",
+                received=str(pixels.dtype),
+                remedy="convert the picture, or train on such pictures",
+            )
         return pixels
 
     def standardize(self, pixels_HWC: npt.NDArray[np.generic]) -> F32:
@@ -58,7 +74,7 @@ class Preprocessing:
         out: F32 = pixels_HWC.astype(np.float32)
         out -= np.array(self.mean, np.float32)
         out /= np.array(self.std, np.float32)
-        if out.dtype.kind == "f" and self.dtype.startswith("float"):
+        if self.dtype.startswith("float"):  # a gap in the data becomes the mean
             np.nan_to_num(out, copy=False, nan=0.0, posinf=0.0, neginf=0.0)
         return out
 
@@ -69,4 +85,7 @@ def from_statistics(channels: int, dtype: str, mean: Sequence[float], std: Seque
 
 
 def _is_grey(pixels_HWC: npt.NDArray[np.generic]) -> bool:
-    return bool(np.array_equal(pixels_HWC[..., 0], pixels_HWC[..., 1]) and np.array_equal(pixels_HWC[..., 0], pixels_HWC[..., 2]))
+    return bool(
+        np.array_equal(pixels_HWC[..., 0], pixels_HWC[..., 1])
+        and np.array_equal(pixels_HWC[..., 0], pixels_HWC[..., 2])
+    )

@@ -32,7 +32,9 @@ def _star(tips: int, inner: float) -> Points:
 
 def _cross(arm: float) -> Points:
     a = arm
-    return np.array([[-a, -1], [a, -1], [a, -a], [1, -a], [1, a], [a, a], [a, 1], [-a, 1], [-a, a], [-1, a], [-1, -a], [-a, -a]])
+    return np.array(
+        [[-a, -1], [a, -1], [a, -a], [1, -a], [1, a], [a, a], [a, 1], [-a, 1], [-a, a], [-1, a], [-1, -a], [-a, -a]]
+    )
 
 
 # Outlines in the unit circle. A shape is one of these, filled or hollow.
@@ -64,7 +66,12 @@ def class_table(num_classes: int) -> ClassTable:
         InputError: fewer than 2 or more classes than there are.
     """
     if not 2 <= num_classes <= len(KINDS) + 1:
-        raise InputError(where="--classes", expected=f"2 to {len(KINDS) + 1} classes, the background being one", received=str(num_classes), remedy="give a number in that range")
+        raise InputError(
+            where="--classes",
+            expected=f"2 to {len(KINDS) + 1} classes, the background being one",
+            received=str(num_classes),
+            remedy="give a number in that range",
+        )
     names = ("background", *KINDS[: num_classes - 1])
     return ClassTable(tuple(Entry(name, default_color(i), i) for i, name in enumerate(names)))
 

@@ -48,7 +48,12 @@ def read(path: Path) -> Picture:
 def read_header(path: Path) -> Header:
     """Size, channels and dtype without decoding pixels; errors as in :func:`read`."""
     if not path.is_file():
-        raise DataError(where=path, expected="a picture", received="no such file" if not path.exists() else "a folder", remedy="check the path")
+        raise DataError(
+            where=path,
+            expected="a picture",
+            received="no such file" if not path.exists() else "a folder",
+            remedy="check the path",
+        )
     if path.suffix.lower() not in FORMATS:
         raise DataError(
             where=path,

@@ -24,10 +24,28 @@ ImageFile.LOAD_TRUNCATED_IMAGES = False
 _TURNED = {5, 6, 7, 8}
 _ORIENTATION = 0x0112
 # Pillow's modes for the channels that a picture has; transparency is no measured channel.
-_MODES = {"1": 1, "L": 1, "LA": 1, "I": 1, "I;16": 1, "I;16B": 1, "F": 1, "P": 3, "PA": 3, "RGB": 3, "RGBA": 3, "RGBX": 3, "CMYK": 3, "YCbCr": 3, "LAB": 3, "HSV": 3}
+_MODES = {
+    "1": 1,
+    "L": 1,
+    "LA": 1,
+    "I": 1,
+    "I;16": 1,
+    "I;16B": 1,
+    "F": 1,
+    "P": 3,
+    "PA": 3,
+    "RGB": 3,
+    "RGBA": 3,
+    "RGBX": 3,
+    "CMYK": 3,
+    "YCbCr": 3,
+    "LAB": 3,
+    "HSV": 3,
+}
 
 
 def read_header(path: Path) -> Header:
+    """Size, channels and dtype, upright."""
     with Image.open(path) as image:
         width, height = image.size
         if image.getexif().get(_ORIENTATION) in _TURNED:
@@ -36,9 +54,15 @@ def read_header(path: Path) -> Header:
 
 
 def read(path: Path) -> Picture:
+    """All pixels, upright; Pillow raises whatever it raises about broken files."""
     with Image.open(path) as image:
         if getattr(image, "n_frames", 1) > 1:
-            raise DataError(where=path, expected="one picture", received=f"an animation of {image.n_frames} frames", remedy="save each frame as a file of its own")  # type: ignore[attr-defined]  # only animated formats have it
+            raise DataError(
+                where=path,
+                expected="one picture",
+                received=f"an animation of {image.n_frames} frames",
+                remedy="save each frame as a file of its own",
+            )
         image.load()
         if _is_16_bit_png(path):
             return Picture(_read_16_bit(path))

@@ -21,6 +21,7 @@ _FLIPS = {1: "", 2: "h", 3: "hv", 4: "v", 5: "t", 6: "th", 7: "thv", 8: "tv"}
 
 
 def read_header(path: Path) -> Header:
+    """Size, channels and dtype, upright."""
     with tifffile.TiffFile(path) as file:
         series = _series(file, path)
         order, shape = series.axes, series.shape
@@ -34,10 +35,16 @@ def read_header(path: Path) -> Header:
 
 
 def read(path: Path) -> Picture:
+    """All pixels, upright; tifffile raises whatever it raises about broken files."""
     with tifffile.TiffFile(path) as file:
         series = _series(file, path)
         if str(series.dtype) not in _DTYPES:
-            raise DataError(where=path, expected="whole numbers or floats of 8 to 64 bits", received=str(series.dtype), remedy="convert it to 16-bit or 32-bit float TIFF")
+            raise DataError(
+                where=path,
+                expected="whole numbers or floats of 8 to 64 bits",
+                received=str(series.dtype),
+                remedy="convert it to 16-bit or 32-bit float TIFF",
+            )
         array = series.asarray()
         rest = [axis for axis in series.axes if axis not in "YX"]
         array = np.transpose(array, [series.axes.index(axis) for axis in ("Y", "X", *rest)])

@@ -13,7 +13,9 @@ from masksmith.inference.segmenter import Segmenter, choose
 from masksmith.metrics import Confusion
 
 
-def confusion(segmenter: Segmenter, reader: PairReader, progress: Callable[[int, int], None] = lambda done, total: None) -> Confusion:
+def confusion(
+    segmenter: Segmenter, reader: PairReader, progress: Callable[[int, int], None] = lambda done, total: None
+) -> Confusion:
     """The confusion matrix over all pairs of ``reader``."""
     matrix = Confusion(len(reader.table))
     for index in range(len(reader)):

@@ -23,13 +23,13 @@ from masksmith.modelfile import ModelFile
 from masksmith.models.unet import UNet
 from masksmith.planning import probe
 
-Image = "str | os.PathLike[str] | npt.NDArray[np.generic] | PIL.Image.Image"
-
 
 class Segmenter:
     """``Segmenter(modelfile).segment(image) -> Prediction``; see :func:`load`."""
 
-    def __init__(self, model: ModelFile, *, device: str = "auto", precision: str = "auto", network: UNet | None = None) -> None:
+    def __init__(
+        self, model: ModelFile, *, device: str = "auto", precision: str = "auto", network: UNet | None = None
+    ) -> None:
         """Build the network on a device; ``network`` gives one that is there already."""
         self.model = model
         self.device = probe.device(device) if network is None else next(network.parameters()).device
@@ -83,12 +83,19 @@ def load(run: str | os.PathLike[str], *, device: str = "auto", precision: str = 
 
 def choose(probabilities_KHW: npt.NDArray[np.float32]) -> U8:
     """The most probable class of each pixel, uint8 (H, W)."""
-    return probabilities_KHW.argmax(axis=0).astype(np.uint8)
+    chosen: U8 = probabilities_KHW.argmax(axis=0).astype(np.uint8)
+    return chosen
 
 
 def _as_array(image: Any) -> npt.NDArray[np.generic]:  # noqa: ANN401 - see segment
     if hasattr(image, "convert") and hasattr(image, "mode"):  # a PIL picture
-        image = np.asarray(image.convert("RGB") if image.mode in {"P", "RGBA", "CMYK", "YCbCr", "LAB", "HSV"} else image.convert("L") if image.mode in {"1", "LA"} else image)
+        image = np.asarray(
+            image.convert("RGB")
+            if image.mode in {"P", "RGBA", "CMYK", "YCbCr", "LAB", "HSV"}
+            else image.convert("L")
+            if image.mode in {"1", "LA"}
+            else image
+        )
     if not isinstance(image, np.ndarray) or image.ndim not in (2, 3) or 0 in image.shape:
         raise InputError(
             where="segment(image)",

@@ -74,7 +74,11 @@ def _mirror(network: UNet, x_BCHW: Tensor) -> Tensor:
     """Mirror the border so that a "valid" network answers for every pixel (the paper's figure 2)."""
     margins = []
     for side in x_BCHW.shape[-1:-3:-1]:
-        needed = next(n for n in range(side, 16 * (side + network.smallest_input)) if network.is_exact(n) and network.output_size(n) >= side)
+        needed = next(
+            n
+            for n in range(side, 16 * (side + network.smallest_input))
+            if network.is_exact(n) and network.output_size(n) >= side
+        )
         before = (needed - network.output_size(needed)) // 2
         margins += [before, needed - side - before]
     while max(margins):  # a mirror reaches no further than the picture itself

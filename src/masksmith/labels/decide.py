@@ -49,8 +49,14 @@ def _with_table(scans: Sequence[MaskScan], given: tuple[Entry, ...]) -> Decision
     values = _union(s.values for s in scans)
     colors = _union(s.colors for s in scans)
     by_color = ClassTable(given, "color") if len({e.color for e in given}) == len(given) else None
-    fits_color = by_color is not None and all(unpack(c) in {e.color for e in given} for c in colors) and all(s.colors is not None for s in scans)
-    if by_color is not None and (any(s.values is None for s in scans) or (fits_color and any(s.from_palette for s in scans))):
+    fits_color = (
+        by_color is not None
+        and all(unpack(c) in {e.color for e in given} for c in colors)
+        and all(s.colors is not None for s in scans)
+    )
+    if by_color is not None and (
+        any(s.values is None for s in scans) or (fits_color and any(s.from_palette for s in scans))
+    ):
         return Decision(by_color, "color", "the masks are in colour and the class table gives each class one")
     by_value = ClassTable(given, "value")
     if values <= {e.value for e in given}:
@@ -59,7 +65,9 @@ def _with_table(scans: Sequence[MaskScan], given: tuple[Entry, ...]) -> Decision
         return Decision(by_color, "grey", "each mask value is the grey of a class of the table")
     if len(by_value) == 2 and len(values) <= 2 and min(values) == 0 and not by_value.ignored:
         second = replace(given[1], value=max(values))
-        return Decision(ClassTable((given[0], second), "value"), "binary", f"two classes, and the masks hold 0 and {max(values)}")
+        return Decision(
+            ClassTable((given[0], second), "value"), "binary", f"two classes, and the masks hold 0 and {max(values)}"
+        )
     return Decision(by_value, "index", "the masks hold numbers")
 
 
@@ -77,8 +85,8 @@ def _without_table(scans: Sequence[MaskScan]) -> Decision:
     palette = {value: color for s in scans for value, color in s.palette.items()}
     if len(values) == 2 and min(values) == 0 and max(values) > 1:
         top = max(values)
-        entries = (Entry("background", (0, 0, 0), 0), Entry("foreground", _color(palette, top, 1), top))
-        return Decision(ClassTable(entries), "binary", f"the masks hold 0 and {top} alone")
+        two = (Entry("background", (0, 0, 0), 0), Entry("foreground", _color(palette, top, 1), top))
+        return Decision(ClassTable(two), "binary", f"the masks hold 0 and {top} alone")
     ignored = 255 if 255 in values and max(values - {255}) < MAX_UNNAMED_VALUES else None
     top = max(values - {ignored})
     if top < MAX_UNNAMED_VALUES:
@@ -101,7 +109,11 @@ def _colors(scans: Sequence[MaskScan]) -> Decision:
     if len(colors) > MAX_UNNAMED_COLORS:
         raise _too_many(scans, len(colors), "colours")
     entries = tuple(Entry(f"#{c:06x}", unpack(c), i) for i, c in enumerate(colors))
-    return Decision(ClassTable(entries, "color"), "color", f"the masks hold {len(colors)} colours; name them in classes.csv (name,r,g,b)")
+    return Decision(
+        ClassTable(entries, "color"),
+        "color",
+        f"the masks hold {len(colors)} colours; name them in classes.csv (name,r,g,b)",
+    )
 
 
 def _too_many(scans: Sequence[MaskScan], count: int, kind: str) -> DataError:
@@ -109,7 +121,8 @@ def _too_many(scans: Sequence[MaskScan], count: int, kind: str) -> DataError:
     return DataError(
         where=worst.path,
         expected=f"a mask with a few {kind}, one a class",
-        received=f"{count} different {kind} over all masks" + (" (JPEG blurs the edges of masks)" if _is_lossy(worst.path) else ""),
+        received=f"{count} different {kind} over all masks"
+        + (" (JPEG blurs the edges of masks)" if _is_lossy(worst.path) else ""),
         remedy="save masks as PNG without smoothing, or list the classes in classes.csv (name,r,g,b)",
     )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -58,23 +59,43 @@ def read_raw(path: Path) -> RawMask:
         colors = np.repeat(whole, 3, axis=2) if values.size == 0 or values.max() <= 255 else None
         return RawMask(values, colors)
     if channels not in (3, 4):
-        raise DataError(where=path, expected="a mask of 1, 3 or 4 channels", received=f"{channels} channels", remedy="save it as an index or a colour mask")
+        raise DataError(
+            where=path,
+            expected="a mask of 1, 3 or 4 channels",
+            received=f"{channels} channels",
+            remedy="save it as an index or a colour mask",
+        )
     rgb = whole[..., :3]
     if rgb.size and rgb.max() > 255:
-        raise DataError(where=path, expected="mask colours of 8 bits a channel", received=f"the value {int(rgb.max())}", remedy="save it as an 8-bit PNG")
+        raise DataError(
+            where=path,
+            expected="mask colours of 8 bits a channel",
+            received=f"the value {int(rgb.max())}",
+            remedy="save it as an 8-bit PNG",
+        )
     is_grey = bool(np.array_equal(rgb[..., 0], rgb[..., 1]) and np.array_equal(rgb[..., 0], rgb[..., 2]))
     return RawMask(rgb[..., 0] if is_grey else None, rgb)
 
 
-def _whole_numbers(pixels: npt.NDArray[np.generic], path: Path) -> npt.NDArray[np.integer]:
+def _whole_numbers(pixels: npt.NDArray[Any], path: Path) -> npt.NDArray[np.integer]:
     if np.issubdtype(pixels.dtype, np.integer):
         whole = pixels.astype(np.int64) if pixels.dtype.kind == "i" else pixels
     else:
         whole = np.nan_to_num(pixels.astype(np.float64), nan=-1.0).astype(np.int64)
         if not np.array_equal(whole, pixels):
-            raise DataError(where=path, expected="whole numbers in a mask", received="fractions or not-a-number", remedy="save class indices as 8-bit PNG")
+            raise DataError(
+                where=path,
+                expected="whole numbers in a mask",
+                received="fractions or not-a-number",
+                remedy="save class indices as 8-bit PNG",
+            )
     if whole.size and (int(whole.min()) < 0 or int(whole.max()) > 65535):
-        raise DataError(where=path, expected="mask values from 0 to 65535", received=f"{int(whole.min())} to {int(whole.max())}", remedy="save class indices as 8-bit PNG")
+        raise DataError(
+            where=path,
+            expected="mask values from 0 to 65535",
+            received=f"{int(whole.min())} to {int(whole.max())}",
+            remedy="save class indices as 8-bit PNG",
+        )
     return whole
 
 
@@ -89,7 +110,9 @@ def read_mask(path: Path, table: ClassTable) -> U8:
     if pixels is None:
         raise DataError(
             where=path,
-            expected="index values as in the other masks" if table.encoding == "value" else "8-bit colours as in the other masks",
+            expected="index values as in the other masks"
+            if table.encoding == "value"
+            else "8-bit colours as in the other masks",
             received="a colour mask" if table.encoding == "value" else "values above 255",
             remedy="save all masks in one way",
         )

@@ -55,7 +55,10 @@ class Figures:
         """For ``metrics.json``: the figures with their definitions beside them."""
         return {
             "definitions": {
-                **{name: f"{m.formula}, counted over all pixels of the set; null where it is 0 / 0" for name, m in METRICS.items()},
+                **{
+                    name: f"{m.formula}, counted over all pixels of the set; null where it is 0 / 0"
+                    for name, m in METRICS.items()
+                },
                 "mean": "plain mean over the classes that have a figure",
                 "pixel_accuracy": "pixels of the right class / pixels that count",
                 "confusion": "row: true class, column: predicted class, in pixels; ignored pixels are not in it",
@@ -64,7 +67,8 @@ class Figures:
             "pixel_accuracy": self.pixel_accuracy,
             "ignored_pixels": self.ignored_pixels,
             "per_class": {
-                name: {"pixels": self.support[k], **{metric: self.per_class[metric][k] for metric in METRICS}} for k, name in enumerate(self.classes)
+                name: {"pixels": self.support[k], **{metric: self.per_class[metric][k] for metric in METRICS}}
+                for k, name in enumerate(self.classes)
             },
             "confusion": self.confusion,
         }
@@ -98,7 +102,9 @@ def summarize(confusion: Confusion, names: Sequence[str]) -> Figures:
         numerator, denominator = metric.counts(tp, fp, fn)
         # A class without true pixels has no figure, even if some were predicted: those pixels
         # already count against the classes that they were taken from.
-        figures = [float(n / d) if d > 0 and o else None for n, d, o in zip(numerator, denominator, occurs, strict=True)]
+        figures = [
+            float(n / d) if d > 0 and o else None for n, d, o in zip(numerator, denominator, occurs, strict=True)
+        ]
         present = [f for f in figures if f is not None]
         per_class[name] = figures
         mean[name] = sum(present) / len(present) if present else None

@@ -38,6 +38,7 @@ class TimmEncoder(nn.Module):
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, x_BCHW: Tensor) -> list[Tensor]:
+        """(B, C, H, W) -> one map a stride; empty tensors where the model has none."""
         maps = self.body(x_BCHW)
         features: list[Tensor] = []
         for channels, position, stride in zip(self.channels, self.positions, self.strides, strict=True):
@@ -54,7 +55,7 @@ class TimmEncoder(nn.Module):
 
 
 # Transformers are made for one picture size unless told otherwise, each family by its own word.
-_SIZE_OPTIONS: tuple[dict[str, bool], ...] = ({}, {"dynamic_img_size": True}, {"strict_img_size": False})
+_SIZE_OPTIONS: tuple[dict[str, Any], ...] = ({}, {"dynamic_img_size": True}, {"strict_img_size": False})
 
 
 def _create(name: str, in_channels: int, pretrained: bool | str | Path) -> Any:  # noqa: ANN401 - timm has no types
@@ -85,7 +86,8 @@ def _create(name: str, in_channels: int, pretrained: bool | str | Path) -> Any: 
             reason = reason or (str(error).splitlines() or [type(error).__name__])[0]
     raise InputError(
         where=f'UNet(encoder="{name}")',
-        expected="a timm model that gives feature maps of any size" + (" and weights that fit it" if pretrained else ""),
+        expected="a timm model that gives feature maps of any size"
+        + (" and weights that fit it" if pretrained else ""),
         received=reason,
         remedy='choose a convolutional one, such as "resnet18"' + (", or other weights" if pretrained else ""),
     )
@@ -114,7 +116,7 @@ def _check_download(name: str) -> None:
         if config.hf_hub_id and isinstance(try_to_load_from_cache(config.hf_hub_id, "model.safetensors"), str):
             return
         try:
-            urllib.request.urlopen(constants.ENDPOINT, timeout=5).close()
+            urllib.request.urlopen(constants.ENDPOINT, timeout=5).close()  # noqa: S310 - https, or what the person set
             return
         except urllib.error.HTTPError:
             return  # it answers, which is all that was asked

@@ -23,7 +23,9 @@ class Preset:
 
 
 PRESETS: dict[str, Preset] = {
-    "slides": Preset("64-128-256-512, three up-convolutions, no norm: the U-Net of lecture slides", 3, 2, {"depth": 4, "norm": None}),
+    "slides": Preset(
+        "64-128-256-512, three up-convolutions, no norm: the U-Net of lecture slides", 3, 2, {"depth": 4, "norm": None}
+    ),
     "classic": Preset("64 to 1024, four levels down and up, padded, no norm", 3, 2, {"norm": None}),
     "ronneberger": Preset(
         "the 2015 paper: unpadded, 572 -> 388, dropout at the end of the contracting path",
@@ -38,7 +40,9 @@ PRESETS: dict[str, Preset] = {
         {"convs_per_block": 1, "up_channels": "keep"},
     ),
     "minimal": Preset("two levels, one class by a sigmoid: the smallest that is still a U-Net", 3, 1, {"depth": 2}),
-    "compact": Preset("24 to 384 with residual blocks and batch norm: the default, made for two cores", 3, 2, {"width": 24, "residual": True}),
+    "compact": Preset(
+        "16 to 256, residual blocks, batch norm: the default, made for two cores", 3, 2, {"width": 16, "residual": True}
+    ),
 }
 
 

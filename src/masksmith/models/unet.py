@@ -12,7 +12,8 @@ Segmentation", MICCAI 2015.  Rule: nothing here reads data, files or settings.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
@@ -27,6 +28,20 @@ Up = Literal["transpose", "bilinear", "nearest", "pixelshuffle"]
 Skip = Literal["concat", "add", "none"]
 Padding = Literal["same", "valid"]
 
+
+class ChannelNorm(nn.Module):
+    """Layer normalisation over the channels of each pixel: (B, C, H, W) -> (B, C, H, W)."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.norm = nn.LayerNorm(channels)
+
+    def forward(self, x_BCHW: Tensor) -> Tensor:
+        """Normalise each pixel."""
+        out: Tensor = self.norm(x_BCHW.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
+        return out
+
+
 ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
     "relu": lambda: nn.ReLU(inplace=True),
     "leaky_relu": lambda: nn.LeakyReLU(0.01, inplace=True),
@@ -40,21 +55,11 @@ NORMS: dict[str, Callable[[int], nn.Module]] = {
     "batch": nn.BatchNorm2d,
     "instance": lambda channels: nn.InstanceNorm2d(channels, affine=True),
     # 16 channels a group, as in Wu and He 2018, fewer where the width does not divide by 16.
-    "group": lambda channels: nn.GroupNorm(max(g for g in range(1, max(1, channels // 16) + 1) if channels % g == 0), channels),
-    "layer": lambda channels: ChannelNorm(channels),
+    "group": lambda channels: nn.GroupNorm(
+        max(g for g in range(1, max(1, channels // 16) + 1) if channels % g == 0), channels
+    ),
+    "layer": ChannelNorm,
 }
-
-
-class ChannelNorm(nn.Module):
-    """Layer normalisation over the channels of each pixel: (B, C, H, W) -> (B, C, H, W)."""
-
-    def __init__(self, channels: int) -> None:
-        super().__init__()
-        self.norm = nn.LayerNorm(channels)
-
-    def forward(self, x_BCHW: Tensor) -> Tensor:
-        out: Tensor = self.norm(x_BCHW.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
-        return out
 
 
 class SqueezeExcite(nn.Module):
@@ -64,11 +69,17 @@ class SqueezeExcite(nn.Module):
         super().__init__()
         inner = max(4, channels // reduction)
         self.gate = nn.Sequential(
-            nn.AdaptiveAvgPool2d(1), nn.Conv2d(channels, inner, 1), nn.ReLU(inplace=True), nn.Conv2d(inner, channels, 1), nn.Sigmoid()
+            nn.AdaptiveAvgPool2d(1),
+            nn.Conv2d(channels, inner, 1),
+            nn.ReLU(inplace=True),
+            nn.Conv2d(inner, channels, 1),
+            nn.Sigmoid(),
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        return x * self.gate(x)
+        """Scale each channel by its gate, 0 … 1."""
+        out: Tensor = x * self.gate(x)
+        return out
 
 
 class AttentionGate(nn.Module):
@@ -85,29 +96,24 @@ class AttentionGate(nn.Module):
         self.gate = nn.Conv2d(inner, 1, 1)
 
     def forward(self, skip: Tensor, coarse: Tensor) -> Tensor:
+        """Weigh the skip."""
         gate = torch.sigmoid(self.gate(F.relu(self.from_skip(skip) + self.from_coarse(coarse))))
         return skip * gate
 
 
+@dataclass(frozen=True, kw_only=True)
 class Style:
-    """How every block of one network is made: one value instead of seven arguments."""
+    """How every block and step of one network is made: one value instead of nine arguments."""
 
-    def __init__(
-        self,
-        *,
-        convs: int = 2,
-        norm: Norm | None = "batch",
-        activation: str = "relu",
-        padding: Padding = "same",
-        residual: bool = False,
-        squeeze_excite: bool = False,
-    ) -> None:
-        self.convs = convs
-        self.norm = norm
-        self.activation = activation
-        self.padding = padding
-        self.residual = residual
-        self.squeeze_excite = squeeze_excite
+    convs: int = 2
+    norm: Norm | None = "batch"
+    activation: str = "relu"
+    padding: Padding = "same"
+    residual: bool = False
+    squeeze_excite: bool = False
+    up: Up = "transpose"
+    skip: Skip = "concat"
+    attention: bool = False
 
 
 class Block(nn.Module):
@@ -121,7 +127,14 @@ class Block(nn.Module):
         super().__init__()
         layers: list[nn.Module] = []
         for i in range(style.convs):
-            layers.append(nn.Conv2d(in_channels if i == 0 else out_channels, out_channels, 3, padding=1 if style.padding == "same" else 0))
+            layers.append(
+                nn.Conv2d(
+                    in_channels if i == 0 else out_channels,
+                    out_channels,
+                    3,
+                    padding=1 if style.padding == "same" else 0,
+                )
+            )
             if style.norm is not None:
                 layers.append(NORMS[style.norm](out_channels))
             if i < style.convs - 1 or not style.residual:
@@ -135,6 +148,7 @@ class Block(nn.Module):
             self.last = ACTIVATIONS[style.activation]()
 
     def forward(self, x: Tensor) -> Tensor:
+        """Convolve, and add the input if residual."""
         out: Tensor = self.body(x)
         if self.shortcut is not None:
             out = self.last(out + center_crop(self.shortcut(x), out))
@@ -152,7 +166,7 @@ class UpConv2x2(nn.ConvTranspose2d):
     def __init__(self, in_channels: int, out_channels: int) -> None:
         super().__init__(in_channels, out_channels, 2, stride=2)
 
-    def forward(self, x: Tensor, output_size: list[int] | None = None) -> Tensor:
+    def forward(self, x: Tensor, output_size: list[int] | None = None) -> Tensor:  # noqa: ARG002 - torch's signature
         """Equal to ``nn.ConvTranspose2d.forward``; ``output_size`` is fixed and not looked at."""
         if x.device.type != "cpu":
             return super().forward(x)
@@ -170,6 +184,7 @@ class Resample(nn.Module):
         self.mode = mode
 
     def forward(self, x: Tensor) -> Tensor:
+        """Project, then enlarge."""
         return F.interpolate(self.project(x), scale_factor=2, mode=self.mode)
 
 
@@ -191,10 +206,13 @@ class Encoder(nn.Module):
         super().__init__()
         self.channels = list(channels)
         self.strides = [2**level for level in range(len(channels))]
-        self.blocks = nn.ModuleList(Block(i, o, style) for i, o in zip([in_channels, *channels], channels, strict=False))
+        self.blocks = nn.ModuleList(
+            Block(i, o, style) for i, o in zip([in_channels, *channels], channels, strict=False)
+        )
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, x_BCHW: Tensor) -> list[Tensor]:
+        """(B, in_channels, H, W) -> one map a level."""
         features: list[Tensor] = []
         for level, block in enumerate(self.blocks):
             x_BCHW = block(x_BCHW if level == 0 else F.max_pool2d(x_BCHW, 2))
@@ -206,16 +224,17 @@ class Encoder(nn.Module):
 class UpLevel(nn.Module):
     """One step up: up-convolve the coarser map, join the skip, run a block."""
 
-    def __init__(self, coarse: int, skip: int, out: int, *, up: Up, up_channels: int, join: Skip, attention: bool, style: Style) -> None:
+    def __init__(self, coarse: int, skip: int, out: int, up_channels: int, style: Style) -> None:
         super().__init__()
-        self.join: Skip = join if skip else "none"
+        self.join: Skip = style.skip if skip else "none"
         if self.join == "add":
             up_channels = skip
-        self.up = UPS[up](coarse, up_channels)
-        self.gate = AttentionGate(skip, up_channels) if attention and self.join != "none" else None
+        self.up = UPS[style.up](coarse, up_channels)
+        self.gate = AttentionGate(skip, up_channels) if style.attention and self.join != "none" else None
         self.block = Block(up_channels + (skip if self.join == "concat" else 0), out, style)
 
     def forward(self, coarse: Tensor, skip: Tensor | None) -> Tensor:
+        """(B, coarse, H, W) and the skip (B, skip, 2H, 2W) -> (B, out, 2H, 2W)."""
         x: Tensor = self.up(coarse)
         if skip is not None and self.join != "none":
             skip = center_crop(skip, x)
@@ -264,7 +283,7 @@ class UNet(nn.Module):
     al. 2015; residual blocks: He et al. 2016.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - the public options, each with its default, are the point
         self,
         in_channels: int = 3,
         num_classes: int = 2,
@@ -288,42 +307,40 @@ class UNet(nn.Module):
         pretrained: bool | str | Path = False,
     ) -> None:
         super().__init__()
-        for name, value, table in (("activation", activation, ACTIVATIONS), ("norm", norm, NORMS), ("up", up, UPS)):
-            if value is not None and value not in table:
-                raise unknown_name(name, value, table, where=f"UNet({name}=…)")
-        _choice("up_channels", up_channels, ("halve", "keep"))
-        _choice("padding", padding, ("same", "valid"))
-        _choice("skip", skip, ("concat", "add", "none"))
         widths = [width * 2**level for level in range(depth)] if channels is None else list(channels)
-        for name, number in (("in_channels", in_channels), ("num_classes", num_classes), ("convs_per_block", convs_per_block), ("depth", len(widths)), ("width", min([width, *widths]))):
-            if number < 1:
-                raise InputError(where=f"UNet({name}=…)", expected="a whole number from 1 up", received=str(number), remedy=f"give {name} a positive value")
-        if not 0 <= dropout < 1:
-            raise InputError(where="UNet(dropout=…)", expected="a probability from 0 to below 1", received=str(dropout), remedy="0.5 is the value of the 2015 paper")
+        style = Style(
+            convs=convs_per_block,
+            norm=norm,
+            activation=activation,
+            padding=padding,
+            residual=residual,
+            squeeze_excite=squeeze_excite,
+            up=up,
+            skip=skip,
+            attention=attention,
+        )
+        _check_names(style, up_channels)
+        _check_numbers(in_channels, num_classes, widths, style, dropout)
         if pretrained and encoder is None:
-            raise InputError(where="UNet(pretrained=…)", expected="an encoder that has pretrained weights", received="no encoder", remedy='name one, such as encoder="resnet18"')
-        if encoder is not None and padding == "valid":
-            raise InputError(where="UNet(padding=…)", expected='"same" with a timm encoder', received='"valid"', remedy="leave one of the two out")
+            raise InputError(
+                where="UNet(pretrained=…)",
+                expected="an encoder that has pretrained weights",
+                received="no encoder",
+                remedy='name one, such as encoder="resnet18"',
+            )
 
         self.in_channels = in_channels
         self.num_classes = num_classes
         self.padding: Padding = padding
         self.deep_supervision = deep_supervision
-        style = Style(convs=convs_per_block, norm=norm, activation=activation, padding=padding, residual=residual, squeeze_excite=squeeze_excite)
         self.convs_per_block = convs_per_block
         if encoder is None:
             self.encoder: nn.Module = Encoder(in_channels, widths, style, dropout)
-            self.channels = widths
-            skips = widths
+            self.channels = skips = widths
         else:
-            from masksmith.models.encoders import TimmEncoder
-
-            timm_encoder = TimmEncoder(encoder, in_channels, pretrained, dropout)
-            self.encoder = timm_encoder
-            skips = timm_encoder.channels
+            self.encoder, skips = _timm_encoder(encoder, in_channels, pretrained, dropout, padding)
             self.channels = _decoder_widths(skips, width) if channels is None else widths
-            if len(self.channels) != len(skips):
-                raise InputError(where="UNet(channels=…)", expected=f'{len(skips)} widths for encoder "{encoder}"', received=str(len(self.channels)), remedy="give one width for each resolution, finest first")
+            _check_decoder(self.channels, skips, encoder)
         self.stride = 2 ** (len(skips) - 1)
         """Sizes are padded inside to a multiple of this many pixels."""
 
@@ -333,17 +350,15 @@ class UNet(nn.Module):
                 coarse[level + 1],
                 skips[level],
                 self.channels[level],
-                up=up,
-                up_channels=self.channels[level] if up_channels == "halve" else coarse[level + 1],
-                join=skip,
-                attention=attention,
-                style=style,
+                self.channels[level] if up_channels == "halve" else coarse[level + 1],
+                style,
             )
             for level in reversed(range(len(skips) - 1))
         )
         self.head = nn.Conv2d(coarse[0], num_classes, 1)
         # The finest decoder level has self.head; the bottleneck has no head of its own.
-        self.deep_heads = nn.ModuleList(nn.Conv2d(c, num_classes, 1) for c in self.channels[1 : len(skips) - 1] if deep_supervision)
+        deep = self.channels[1 : len(skips) - 1] if deep_supervision else []
+        self.deep_heads = nn.ModuleList(nn.Conv2d(c, num_classes, 1) for c in deep)
 
     def forward(self, x_BCHW: Tensor) -> Tensor | list[Tensor]:
         """Logits (B, num_classes, H, W); a list of them while training with deep supervision."""
@@ -362,7 +377,7 @@ class UNet(nn.Module):
                 where="UNet input",
                 expected=f'at least {self.smallest_input} pixels a side for padding="valid"',
                 received=f"{height}×{width}",
-                remedy="pad the picture or use padding=\"same\"",
+                remedy='pad the picture or use padding="same"',
             )
         features: list[Tensor] = self.encoder(x_BCHW)
         x = features[-1]
@@ -446,6 +461,67 @@ def _decoder_widths(skips: Sequence[int], width: int) -> list[int]:
     return widths
 
 
-def _choice(name: str, value: str, allowed: Sequence[str]) -> None:
-    if value not in allowed:
-        raise unknown_name(name, value, allowed, where=f"UNet({name}=…)")
+def _timm_encoder(
+    name: str, in_channels: int, pretrained: bool | str | Path, dropout: float, padding: Padding
+) -> tuple[nn.Module, list[int]]:
+    """A timm encoder and the channels of its maps; timm is imported only here."""
+    from masksmith.models.encoders import TimmEncoder
+
+    if padding == "valid":
+        raise InputError(
+            where="UNet(padding=…)",
+            expected='"same" with a timm encoder',
+            received='"valid"',
+            remedy="leave one of the two out",
+        )
+    encoder = TimmEncoder(name, in_channels, pretrained, dropout)
+    return encoder, encoder.channels
+
+
+def _check_names(style: Style, up_channels: str) -> None:
+    allowed: dict[str, tuple[str | None, Collection[str]]] = {
+        "norm": (style.norm, NORMS),
+        "activation": (style.activation, ACTIVATIONS),
+        "up": (style.up, UPS),
+        "padding": (style.padding, ("same", "valid")),
+        "skip": (style.skip, ("concat", "add", "none")),
+        "up_channels": (up_channels, ("halve", "keep")),
+    }
+    for name, (value, names) in allowed.items():
+        if value not in names and not (name == "norm" and value is None):
+            raise unknown_name(name, str(value), names, where=f"UNet({name}=…)")
+
+
+def _check_numbers(in_channels: int, num_classes: int, widths: Sequence[int], style: Style, dropout: float) -> None:
+    counts = {
+        "in_channels": in_channels,
+        "num_classes": num_classes,
+        "convs_per_block": style.convs,
+        "depth": len(widths),
+        "width": min(widths, default=1),
+    }
+    for name, number in counts.items():
+        if number < 1:
+            raise InputError(
+                where=f"UNet({name}=…)",
+                expected="a whole number from 1 up",
+                received=str(number),
+                remedy=f"give {name} a positive value",
+            )
+    if not 0 <= dropout < 1:
+        raise InputError(
+            where="UNet(dropout=…)",
+            expected="a probability from 0 to below 1",
+            received=str(dropout),
+            remedy="0.5 is the value of the 2015 paper",
+        )
+
+
+def _check_decoder(channels: Sequence[int], skips: Sequence[int], encoder: str) -> None:
+    if len(channels) != len(skips):
+        raise InputError(
+            where="UNet(channels=…)",
+            expected=f'{len(skips)} widths for encoder "{encoder}"',
+            received=str(len(channels)),
+            remedy="give one width for each resolution, finest first",
+        )

@@ -16,7 +16,15 @@ _SIZES_PX = (32, 8192)
 _PARTS = ("train",) * 8 + ("val", "test")
 
 
-def write(out: str | os.PathLike[str], *, count: int = 200, size: int = 192, num_classes: int = 5, seed: int = 0, overwrite: bool = False) -> Path:
+def write(
+    out: str | os.PathLike[str],
+    *,
+    count: int = 200,
+    size: int = 192,
+    num_classes: int = 5,
+    seed: int = 0,
+    overwrite: bool = False,
+) -> Path:
     """Write ``count`` drawings as {train,val,test}/{images,masks}, with classes.csv.
 
     Raises:
@@ -24,9 +32,19 @@ def write(out: str | os.PathLike[str], *, count: int = 200, size: int = 192, num
             not free.
     """
     if count < 3:
-        raise InputError(where="--count", expected="3 pictures or more, one for each part", received=str(count), remedy="give a larger number")
+        raise InputError(
+            where="--count",
+            expected="3 pictures or more, one for each part",
+            received=str(count),
+            remedy="give a larger number",
+        )
     if not _SIZES_PX[0] <= size <= _SIZES_PX[1]:
-        raise InputError(where="--size", expected=f"{_SIZES_PX[0]} to {_SIZES_PX[1]} pixels", received=str(size), remedy="give a size in that range")
+        raise InputError(
+            where="--size",
+            expected=f"{_SIZES_PX[0]} to {_SIZES_PX[1]} pixels",
+            received=str(size),
+            remedy="give a size in that range",
+        )
     table = shapes.class_table(num_classes)
     folder = Path(out)
     files.claim_folder(folder, overwrite=overwrite, marker="classes.csv")

@@ -31,7 +31,7 @@ def show(pixels_HWC: npt.NDArray[np.generic]) -> U8:
         values = np.nan_to_num(shown.astype(np.float32))
         low, high = np.percentile(values, _STRETCH)
         shown = np.clip((values - low) / max(float(high - low), 1e-9) * 255, 0, 255).astype(np.uint8)
-    return np.ascontiguousarray(np.broadcast_to(shown, (*shown.shape[:2], 3)))
+    return np.array(np.broadcast_to(shown, (*shown.shape[:2], 3)), np.uint8)
 
 
 def blend(rgb_HW3: U8, mask_HW: U8, table: ClassTable) -> U8:

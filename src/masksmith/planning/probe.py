@@ -31,7 +31,7 @@ def device(wanted: str = "auto") -> torch.device:
 
 
 def precision(wanted: str, on: torch.device) -> str:
-    """ "bf16", "fp16" or "fp32": the fastest that ``on`` has in hardware where "auto" is wanted.
+    """The precision, "bf16", "fp16" or "fp32": the fastest that ``on`` has in hardware where "auto" is wanted.
 
     Without bf16 in hardware a processor computes in fp32, since it would only emulate the rest.
     """

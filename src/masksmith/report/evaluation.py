@@ -20,7 +20,7 @@ from masksmith.report import summary
 from masksmith.run import Run
 
 
-def evaluate(
+def evaluate(  # noqa: PLR0913 - six of them are keyword-only options
     run: str | os.PathLike[str],
     data: str | os.PathLike[str] | None = None,
     *,
@@ -72,12 +72,18 @@ def _part(found: Dataset, split: str) -> list[Pair]:
     pairs = [p for p in found.pairs if split == "all" or p.split in (split, "")]
     if not pairs:
         parts = sorted({p.split for p in found.pairs})
-        raise DataError(where=found.root, expected=f'pictures in the part "{split}"', received=f"only {', '.join(parts)}", remedy=f"choose one with --split {parts[-1]}")
+        raise DataError(
+            where=found.root,
+            expected=f'pictures in the part "{split}"',
+            received=f"only {', '.join(parts)}",
+            remedy=f"choose one with --split {parts[-1]}",
+        )
     return pairs
 
 
 def _as_in_training(found: Dataset, trained: Dataset) -> Dataset:
     """Give pictures of an unsplit folder the part that they had in the training."""
     parts = {p.image.resolve(): p.split for p in trained.pairs}
-    return replace(found, pairs=tuple(replace(p, split=p.split or parts.get(p.image.resolve(), "")) for p in found.pairs))
-
+    return replace(
+        found, pairs=tuple(replace(p, split=p.split or parts.get(p.image.resolve(), "")) for p in found.pairs)
+    )

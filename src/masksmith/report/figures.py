@@ -49,7 +49,15 @@ def confusion(figures: Figures) -> bytes:
     if size <= 24:  # more numbers than these cannot be read
         for y, x in np.ndindex(size, size):
             if rows[y, 0]:
-                axes.text(x, y, f"{100 * share[y, x]:.0f}", ha="center", va="center", fontsize=8, color="white" if share[y, x] > 0.55 else _INK)
+                axes.text(
+                    x,
+                    y,
+                    f"{100 * share[y, x]:.0f}",
+                    ha="center",
+                    va="center",
+                    fontsize=8,
+                    color="white" if share[y, x] > 0.55 else _INK,
+                )
     axes.set_xticks(range(size), figures.classes, rotation=45, ha="right", fontsize=8)
     axes.set_yticks(range(size), figures.classes, fontsize=8)
     axes.set_xlabel("predicted")
@@ -70,7 +78,11 @@ def samples(rows: Sequence[tuple[str, np.ndarray, U8, U8]], table: ClassTable) -
     axes = figure.subplots(len(rows), 4, squeeze=False)
     for row, (name, pixels, truth, predicted) in zip(axes, rows, strict=True):
         rgb = show(pixels)
-        for place, image in zip(row, (rgb, blend(rgb, truth, table), blend(rgb, predicted, table), difference(truth, predicted, len(table))), strict=True):
+        for place, image in zip(
+            row,
+            (rgb, blend(rgb, truth, table), blend(rgb, predicted, table), difference(truth, predicted, len(table))),
+            strict=True,
+        ):
             place.imshow(image, interpolation="nearest")
             place.set_xticks([])
             place.set_yticks([])
@@ -104,5 +116,5 @@ def _unit(color: tuple[int, int, int]) -> tuple[float, float, float]:
 
 def _png(figure: Figure) -> bytes:
     out = io.BytesIO()
-    FigureCanvasAgg(figure).print_png(out)
+    FigureCanvasAgg(figure).print_png(out)  # type: ignore[no-untyped-call]  # matplotlib leaves it untyped
     return out.getvalue()

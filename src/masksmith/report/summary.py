@@ -58,7 +58,10 @@ def _figure(value: float | None) -> str:
 
 
 def _next(run: Run, measured: Figures) -> str:
-    weakest = min(((f, n) for f, n in zip(measured.per_class["iou"], measured.classes, strict=True) if f is not None), default=None)
+    weakest = min(
+        ((f, n) for f, n in zip(measured.per_class["iou"], measured.classes, strict=True) if f is not None),
+        default=None,
+    )
     steps = run.read_recipe().steps or 0
     advice = f"The weakest class is **{weakest[1]}** (IoU {weakest[0]:.3f}).\n" if weakest else ""
     has_test = any(p.split == "test" for p in run.read_dataset().pairs)

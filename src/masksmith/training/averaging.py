@@ -5,7 +5,9 @@ from __future__ import annotations
 import copy
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
+
+from masksmith.models.unet import UNet
 
 
 class Average:
@@ -15,7 +17,7 @@ class Average:
     not held back by random weights. With decay 0 it is the network itself.
     """
 
-    def __init__(self, network: nn.Module, decay: float) -> None:
+    def __init__(self, network: UNet, decay: float) -> None:
         self.decay = decay
         self.network = copy.deepcopy(network).eval().requires_grad_(False)
         self._ours = list(self.network.state_dict().values())

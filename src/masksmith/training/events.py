@@ -32,3 +32,7 @@ class Listener:
 
     def epoch(self, line: Epoch) -> None:
         """An epoch has ended."""
+
+    def wants_stop(self) -> bool:
+        """Asked after each step: whether to save the state and end."""
+        return False

@@ -6,6 +6,8 @@ after each validation.
 
 from __future__ import annotations
 
+import logging
+import math
 import time
 from dataclasses import replace
 
@@ -39,6 +41,7 @@ def train(job: Job, run: Run, listener: Listener, *, resume: bool) -> None:
     recipe, device = job.recipe, next(job.network.parameters()).device
     steps, per_epoch = recipe.steps or 1, job.steps_per_epoch
     precision = probe.precision(recipe.precision, device)
+    logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # it announces the precision by itself
     fabric = Fabric(accelerator=device.type, devices=1, precision=_FABRIC_PRECISION[precision])  # type: ignore[arg-type]  # one of its names
     average = Average(job.network, recipe.ema)
     bare_optimiser = optimisation.optimiser(job.network, recipe)
@@ -46,44 +49,56 @@ def train(job: Job, run: Run, listener: Listener, *, resume: bool) -> None:
     network, optimiser = fabric.setup(job.network, bare_optimiser)
     criterion = losses.build(recipe.loss)
     batches = job.batches.stream(progress.step * recipe.accumulate, steps * recipe.accumulate, recipe.workers)
-    begun, bad_in_a_row = time.monotonic() - progress.elapsed_s, 0
-    first_step, first_time = progress.step, time.monotonic()
+    clock = Clock(progress)
+    bad_in_a_row = 0
     network.train()
     try:
         while progress.step < steps:
-            for group in optimiser.param_groups:
-                group["lr"] = optimisation.rate(recipe, progress.step, steps)
+            optimisation.set_rate(optimiser, optimisation.rate(recipe, progress.step, steps))
             for _ in range(recipe.accumulate):
                 x_BCHW, y_BHW = fabric.to_device(next(batches))
                 loss = criterion(network(x_BCHW), y_BHW) / recipe.accumulate
                 fabric.backward(loss)
                 progress.loss_sum += loss.item()
-            norm = fabric.clip_gradients(network, optimiser, max_norm=recipe.clip or float("inf"), error_if_nonfinite=False)
+            norm = fabric.clip_gradients(network, optimiser, max_norm=recipe.clip or math.inf, error_if_nonfinite=False)
             finite = norm is None or bool(torch.isfinite(norm))
             bad_in_a_row = 0 if finite else bad_in_a_row + 1
             if bad_in_a_row == _MOST_BAD_STEPS:
                 raise _diverged(run, progress.step, recipe.lr)
             if finite or precision == "fp16":  # fp16's own scaler skips the step and lowers its scale
                 optimiser.step()
+                average.update(progress.step)
             optimiser.zero_grad()
-            average.update(progress.step)
-            progress.step += 1
-            progress.loss_count += 1
-            progress.elapsed_s = time.monotonic() - begun
+            progress.advance(clock.elapsed_s())
             listener.step(progress.step, steps)
             if progress.step % per_epoch == 0 or progress.step == steps:
-                rate = (progress.step - first_step) / (time.monotonic() - first_time)
-                if _end_epoch(job, run, average, progress, rate, listener):
+                if _end_epoch(job, run, average, progress, clock.steps_per_s(progress), listener):
                     state.save(run, job.network, average, bare_optimiser, progress)
-                    if recipe.patience and progress.validations_since_best >= recipe.patience:
-                        listener.message(f"stopped early: no better mIoU in {recipe.patience} validations")
-                        break
-    except KeyboardInterrupt:
-        optimiser.zero_grad()
-        state.save(run, job.network, average, bare_optimiser, progress)
-        raise
+                if recipe.patience and progress.validations_since_best >= recipe.patience:
+                    listener.message(f"stopped early: no better mIoU in {recipe.patience} validations")
+                    break
+            if listener.wants_stop():
+                state.save(run, job.network, average, bare_optimiser, progress)
+                raise KeyboardInterrupt
     finally:
-        batches.close()  # type: ignore[attr-defined]  # it is a generator
+        batches.close()
+
+
+class Clock:
+    """Time of the training, interruptions left out, and the speed of the present session."""
+
+    def __init__(self, progress: Progress) -> None:
+        self._started = time.monotonic()
+        self._before_s = progress.elapsed_s
+        self._first_step = progress.step
+
+    def elapsed_s(self) -> float:
+        """Seconds of training over all sessions."""
+        return self._before_s + time.monotonic() - self._started
+
+    def steps_per_s(self, progress: Progress) -> float:
+        """Steps a second since this session began, validations included."""
+        return (progress.step - self._first_step) / max(1e-9, time.monotonic() - self._started)
 
 
 def validate(job: Job, network: UNet) -> Figures:
@@ -91,7 +106,9 @@ def validate(job: Job, network: UNet) -> Figures:
     return summarize(evaluate.confusion(job.segmenter(network), job.validation), job.model.table.names)
 
 
-def _end_epoch(job: Job, run: Run, average: Average, progress: Progress, steps_per_s: float, listener: Listener) -> bool:
+def _end_epoch(
+    job: Job, run: Run, average: Average, progress: Progress, steps_per_s: float, listener: Listener
+) -> bool:
     """Validate if it is time, log the line; whether it was validated."""
     recipe, per_epoch = job.recipe, job.steps_per_epoch
     steps = recipe.steps or 1
@@ -104,12 +121,25 @@ def _end_epoch(job: Job, run: Run, average: Average, progress: Progress, steps_p
         progress.validations_since_best = 0 if best else progress.validations_since_best + 1
         if best:
             progress.best_miou = miou or 0.0
-            modelfile.write(run.model_file, replace(job.model, weights=average.network.state_dict(), figures={"validation": figures.to_dict()}))
+            modelfile.write(
+                run.model_file,
+                replace(job.model, weights=average.network.state_dict(), figures={"validation": figures.to_dict()}),
+            )
         _warn(figures, listener)
     loss = progress.loss_sum / max(1, progress.loss_count)
     pictures_per_s = steps_per_s * recipe.batch_size * recipe.accumulate
     lr = optimisation.rate(recipe, progress.step - 1, steps)
-    progress.log.append([epoch, progress.step, round(loss, 6), None if miou is None else round(miou, 6), float(f"{lr:.4g}"), round(pictures_per_s, 2), round(progress.elapsed_s, 2)])
+    progress.log.append(
+        [
+            epoch,
+            progress.step,
+            round(loss, 6),
+            None if miou is None else round(miou, 6),
+            float(f"{lr:.4g}"),
+            round(pictures_per_s, 2),
+            round(progress.elapsed_s, 2),
+        ]
+    )
     progress.loss_sum, progress.loss_count = 0.0, 0
     run.write_log(progress.log)
     left_s = progress.elapsed_s / progress.step * (steps - progress.step)
@@ -123,7 +153,11 @@ def _warn(figures: Figures, listener: Listener) -> None:
     seen = [name for name, n in zip(figures.classes, predicted, strict=True) if n]
     if len(seen) == 1 and sum(1 for n in figures.support if n) > 1:
         share = max(figures.support) / max(1, sum(figures.support))
-        cause = f"it covers {share:.0%} of the pixels; the rare classes need longer, or loss=dice" if figures.support[figures.classes.index(seen[0])] == max(figures.support) else "usual at the start; if it stays so, lower lr"
+        cause = (
+            f"it covers {share:.0%} of the pixels; the rare classes need longer, or loss=dice"
+            if figures.support[figures.classes.index(seen[0])] == max(figures.support)
+            else "usual at the start; if it stays so, lower lr"
+        )
         listener.message(f"the network predicts {seen[0]} everywhere: {cause}")
 
 

@@ -38,7 +38,7 @@ def _onecycle(t: float, warmup: float) -> float:
 def _poly(t: float, warmup: float) -> float:
     if t < warmup:
         return t / warmup
-    return max(_LAST, (1 - (t - warmup) / (1 - warmup)) ** 0.9)
+    return max(_LAST, float((1 - (t - warmup) / (1 - warmup)) ** 0.9))
 
 
 SCHEDULES: dict[str, Schedule] = {"constant": _constant, "cosine": _cosine, "onecycle": _onecycle, "poly": _poly}
@@ -46,7 +46,8 @@ SCHEDULES: dict[str, Schedule] = {"constant": _constant, "cosine": _cosine, "one
 
 def rate(recipe: Recipe, step: int, total: int) -> float:
     """The learning rate of ``step`` (0 … total - 1): nothing but these numbers decides it."""
-    return recipe.lr * SCHEDULES[recipe.schedule]((step + 1) / total if recipe.schedule in {"constant"} else (step + 0.5) / total, recipe.warmup)
+    # In the middle of the step, so that neither end of a schedule is a step of rate zero.
+    return recipe.lr * SCHEDULES[recipe.schedule]((step + 0.5) / total, recipe.warmup)
 
 
 def optimiser(network: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
@@ -58,3 +59,9 @@ def optimiser(network: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
         return torch.optim.SGD(groups, lr=recipe.lr, momentum=recipe.momentum, nesterov=recipe.momentum > 0)
     kind = torch.optim.AdamW if recipe.optimizer == "adamw" else torch.optim.Adam
     return kind(groups, lr=recipe.lr, betas=(recipe.momentum, 0.999), fused=True)
+
+
+def set_rate(optimiser: torch.optim.Optimizer, rate: float) -> None:
+    """Use this learning rate from now on."""
+    for group in optimiser.param_groups:
+        group["lr"] = rate

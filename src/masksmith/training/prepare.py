@@ -57,7 +57,12 @@ def network_arguments(recipe: Recipe, channels: int, table: ClassTable) -> dict[
     wants_sigmoid = preset.num_classes == 1 or names == {"bce"}
     head = recipe.head if recipe.head != "auto" else "sigmoid" if wants_sigmoid and len(table) == 2 else "softmax"
     if head == "sigmoid" and len(table) != 2:
-        raise RecipeError(where="head=sigmoid", expected="two classes", received=f"{len(table)} ({', '.join(table.names[:8])})", remedy="use head=softmax")
+        raise RecipeError(
+            where="head=sigmoid",
+            expected="two classes",
+            received=f"{len(table)} ({', '.join(table.names[:8])})",
+            remedy="use head=softmax",
+        )
     return {**arguments, "in_channels": channels, "num_classes": 1 if head == "sigmoid" else len(table)}
 
 
@@ -70,7 +75,12 @@ def crop_px(recipe: Recipe, fingerprint: Fingerprint, network: UNet) -> int:
     if network.padding == "valid":
         wanted = recipe.crop if isinstance(recipe.crop, int) else network.smallest_input + _CROP_PX
         if wanted < network.smallest_input:
-            raise RecipeError(where=f"crop={wanted}", expected=f'at least {network.smallest_input} for padding="valid"', received=str(wanted), remedy="give a larger crop")
+            raise RecipeError(
+                where=f"crop={wanted}",
+                expected=f'at least {network.smallest_input} for padding="valid"',
+                received=str(wanted),
+                remedy="give a larger crop",
+            )
         return next(n for n in range(wanted, 2 * wanted + 10**4) if network.is_exact(n))
     if isinstance(recipe.crop, int):
         return recipe.crop
@@ -94,6 +104,7 @@ class Job:
 
     @property
     def steps_per_epoch(self) -> int:
+        """Steps of the optimiser in an epoch."""
         return max(1, self.batches.steps_per_epoch // self.recipe.accumulate)
 
 
@@ -152,7 +163,7 @@ def _measure(job: Job) -> tuple[float, float]:
     for x, y in job.batches.stream(0, 2 * _MEASURED_STEPS, recipe.workers):
         with probe.autocast(device, precision):
             logits = trial(x.to(device))
-        criterion(logits, y.to(device)).backward()
+        criterion(logits, y.to(device)).backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
         optimiser.step()
         optimiser.zero_grad()
         if device.type == "cuda":

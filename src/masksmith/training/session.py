@@ -65,11 +65,15 @@ def train(
     folder.start(job.recipe, table, found, overwrite=overwrite)
     job = prepare.settle_length(job, started)
     folder.write_recipe(job.recipe)
-    listener.message(f"network: {job.network.num_parameters:,} parameters, crops of {job.recipe.crop} pixels, {job.recipe.steps} steps of {job.recipe.batch_size * job.recipe.accumulate}")
+    listener.message(
+        f"network: {job.network.num_parameters:,} parameters, crops of {job.recipe.crop} pixels, {job.recipe.steps} steps of {job.recipe.batch_size * job.recipe.accumulate}"
+    )
     return _finish(job, folder, listener, resume=False)
 
 
-def resume(run: str | os.PathLike[str], *, settings: Mapping[str, object] | None = None, listener: Listener | None = None) -> Run:
+def resume(
+    run: str | os.PathLike[str], *, settings: Mapping[str, object] | None = None, listener: Listener | None = None
+) -> Run:
     """Go on with a training that was interrupted, or lengthen one with more steps or epochs.
 
     Raises:
@@ -81,7 +85,12 @@ def resume(run: str | os.PathLike[str], *, settings: Mapping[str, object] | None
     before = folder.read_recipe()
     for key in settings or {}:
         if key not in _RESUMABLE:
-            raise RecipeError(where=f"--resume {key}=…", expected=f"one of {', '.join(sorted(_RESUMABLE))}", received=key, remedy="start a new run to change it")
+            raise RecipeError(
+                where=f"--resume {key}=…",
+                expected=f"one of {', '.join(sorted(_RESUMABLE))}",
+                received=key,
+                remedy="start a new run to change it",
+            )
     found = folder.read_dataset()
     model_table = modelfile.read(folder.path).table if folder.model_file.is_file() else None
     checkup = doctor.examine(found, before.data, model_table, progress=listener.checked)
@@ -97,7 +106,12 @@ def resume(run: str | os.PathLike[str], *, settings: Mapping[str, object] | None
 def _finish(job: prepare.Job, folder: Run, listener: Listener, *, resume: bool) -> Run:
     loop.train(job, folder, listener, resume=resume)
     if not folder.model_file.is_file():
-        raise RunError(where=folder.path, expected="a validation that could be scored", received="none (no class occurs in the validation part)", remedy="add masks with classes to the validation part")
+        raise RunError(
+            where=folder.path,
+            expected="a validation that could be scored",
+            received="none (no class occurs in the validation part)",
+            remedy="add masks with classes to the validation part",
+        )
     best = modelfile.read(folder.path)
     network = best.build()
     probe.place(network, next(job.network.parameters()).device)
@@ -110,8 +124,12 @@ def _describe(checkup: Checkup, listener: Listener) -> None:
     fingerprint, decision = checkup.fingerprint, checkup.decision
     if fingerprint is None or decision is None:
         return
-    parts = ", ".join(f"{n} {split}" for split, n in sorted(fingerprint.pictures.items(), key=lambda item: ("train", "val", "test").index(item[0])))
-    listener.message(f"data: {parts}; {len(decision.table)} classes ({', '.join(decision.table.names[:6])}{', …' if len(decision.table) > 6 else ''})")
+    parts = ", ".join(
+        f"{n} {split}"
+        for split, n in sorted(fingerprint.pictures.items(), key=lambda item: ("train", "val", "test").index(item[0]))
+    )
+    listener.message(
+        f"data: {parts}; {len(decision.table)} classes ({', '.join(decision.table.names[:6])}{', …' if len(decision.table) > 6 else ''})"
+    )
     for note in checkup.notes:
         listener.message(note)
-

@@ -29,6 +29,12 @@ class Progress:
     elapsed_s: float = 0.0
     log: list[list[float | int | None]] = field(default_factory=list)
 
+    def advance(self, elapsed_s: float) -> None:
+        """One more step is done."""
+        self.step += 1
+        self.loss_count += 1
+        self.elapsed_s = elapsed_s
+
 
 def save(run: Run, network: nn.Module, average: Average, optimiser: torch.optim.Optimizer, progress: Progress) -> None:
     """Write everything, atomically; random numbers other than torch's follow from the step."""
@@ -47,13 +53,23 @@ def restore(run: Run, network: nn.Module, average: Average, optimiser: torch.opt
         RunError: no state, a damaged one, or one of another network.
     """
     if not run.state_file.is_file():
-        raise RunError(where=run.path, expected="a training that was interrupted", received="a run without state.safetensors", remedy="start it anew with --overwrite")
+        raise RunError(
+            where=run.path,
+            expected="a training that was interrupted",
+            received="a run without state.safetensors",
+            remedy="start it anew with --overwrite",
+        )
     tensors, about = modelfile.read_tensors(run.state_file)
     try:
         network.load_state_dict(_under("network.", tensors))
         average.network.load_state_dict(_under("average.", tensors))
     except RuntimeError as error:
-        raise RunError(where=run.state_file, expected="the state of this network", received=str(error).splitlines()[-1].strip(), remedy="resume without changing the model") from error
+        raise RunError(
+            where=run.state_file,
+            expected="the state of this network",
+            received=str(error).splitlines()[-1].strip(),
+            remedy="resume without changing the model",
+        ) from error
     state: dict[int, dict[str, Any]] = {}
     for key, tensor in _under("optimiser.", tensors).items():
         index, _, name = key.partition(".")
