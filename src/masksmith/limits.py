@@ -31,6 +31,3 @@ FIGURE_ROWS = 4
 # Side in pixels of the smallest window in which a large picture is predicted; below this the
 # overlap costs more than the window itself.
 MIN_TILE_PX = 512
-
-# Names listed in one sentence.
-LISTED_NAMES = 5

@@ -107,7 +107,7 @@ def read(path: Path) -> ModelFile:
 def write_tensors(path: Path, tensors: Mapping[str, Tensor], about: Mapping[str, Any]) -> None:
     """Write named tensors and a JSON value with a checksum of both."""
     plain = {name: t.detach().cpu().contiguous() for name, t in tensors.items()}
-    text = json.dumps(about, sort_keys=True)
+    text = json.dumps(about)
     metadata = {_KEY: text, "sha256": _checksum(plain, text)}
     files.write_bytes(path, safetensors.torch.save(plain, metadata))
 

@@ -12,7 +12,9 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic.fields import FieldInfo
+from pydantic_core import ErrorDetails
 
 from masksmith import files
 from masksmith.errors import RecipeError, listed, nearest
@@ -50,9 +52,9 @@ class ModelSettings(_Section):
     """The network: a preset, and whatever is to differ from it (arguments of ``UNet``)."""
 
     preset: str = Field("compact", description="a name that `masksmith presets` lists")
-    depth: int | None = Field(None, ge=1, le=10)
-    width: int | None = Field(None, ge=1)
-    convs_per_block: int | None = Field(None, ge=1)
+    depth: int | None = Field(None, ge=1, le=10, description="number of resolutions")
+    width: int | None = Field(None, ge=1, description="channels at full resolution, doubled at each step down")
+    convs_per_block: int | None = Field(None, ge=1, description="3×3 convolutions at each resolution, on either side")
     norm: Literal["batch", "instance", "group", "layer", "none"] | None = None
     activation: str | None = None
     up: Literal["transpose", "bilinear", "nearest", "pixelshuffle"] | None = None
@@ -61,7 +63,7 @@ class ModelSettings(_Section):
     residual: bool | None = None
     attention: bool | None = None
     squeeze_excite: bool | None = None
-    dropout: float | None = Field(None, ge=0, lt=1)
+    dropout: float | None = Field(None, ge=0, lt=1, description="at the end of the contracting path")
     deep_supervision: bool | None = None
     skip: Literal["concat", "add", "none"] | None = None
     channels: tuple[int, ...] | None = Field(None, description="widths one by one, finest first")
@@ -96,18 +98,19 @@ class AugmentSettings(_Section):
         "horizontal", description='"all" adds vertical flips and quarter turns'
     )
     scale: tuple[float, float] = Field((0.8, 1.25), description="zoom, smallest and largest")
-    rotate_deg: float = Field(10.0, ge=0, le=180)
+    rotate_deg: float = Field(10.0, ge=0, le=180, description="turn to either side")
     brightness: float = Field(0.2, ge=0, description="shift, in standard deviations of the pictures")
     contrast: float = Field(0.2, ge=0, lt=1, description="gain, as a share of 1")
     noise: float = Field(0.05, ge=0, description="in standard deviations of the pictures")
     blur: float = Field(0.0, ge=0, le=1, description="share of the crops that are blurred")
     callable: str | None = Field(None, description="module:name of f(image=, mask=) -> dict, in place of all the above")
 
-    @model_validator(mode="after")
-    def _rising(self) -> AugmentSettings:
-        if not 0 < self.scale[0] <= self.scale[1]:
+    @field_validator("scale")
+    @classmethod
+    def _rising(cls, value: tuple[float, float]) -> tuple[float, float]:
+        if not 0 < value[0] <= value[1]:
             raise ValueError("expected two positive numbers, the smaller first")
-        return self
+        return value
 
 
 class Recipe(_Section):
@@ -122,7 +125,7 @@ class Recipe(_Section):
     loss: str = Field("ce+dice", description="a loss, or a weighted sum such as 0.5*ce+dice")
     optimizer: Literal["adam", "adamw", "sgd"] = "adamw"
     lr: float = Field(2e-3, gt=0, description="the highest learning rate")
-    weight_decay: float = Field(1e-2, ge=0)
+    weight_decay: float = Field(1e-2, ge=0, description="of weights; norms and biases do not decay")
     momentum: float = Field(0.9, ge=0, lt=1, description="of sgd; beta 1 of adam")
     schedule: Literal["constant", "cosine", "onecycle", "poly"] = "onecycle"
     warmup: float = Field(
@@ -136,18 +139,18 @@ class Recipe(_Section):
     crop: Annotated[int, Field(ge=8, le=4096)] | Literal["auto"] = Field(
         "auto", description="side of a training crop in pixels"
     )
-    batch_size: int = Field(8, ge=1)
+    batch_size: int = Field(8, ge=1, description="crops in a step")
     accumulate: int = Field(1, ge=1, description="batches added up before each step of the optimiser")
     clip: float = Field(1.0, ge=0, description="largest norm of the gradient; 0: no limit")
     ema: float = Field(0.99, ge=0, lt=1, description="decay of the averaged weights; 0: none")
     patience: int = Field(0, ge=0, description="validations without a better mIoU after which training ends; 0: never")
     precision: Literal["auto", "bf16", "fp16", "fp32"] = "auto"
-    device: str = Field("auto", pattern=r"^(auto|cpu|cuda|mps)$", description="auto, cpu, cuda or mps")
+    device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
     workers: int = Field(2, ge=1, le=64, description="threads that prepare crops")
     validate_every: int | None = Field(
         None, ge=1, description="epochs between validations; default: so often that they take a tenth of the time"
     )
-    seed: int = Field(0, ge=0)
+    seed: int = Field(0, ge=0, description="of the split, the first weights and the crops")
 
     @field_validator("loss")
     @classmethod
@@ -205,7 +208,8 @@ def parse(tree: Mapping[str, object], where: object) -> Recipe:
     try:
         return Recipe.model_validate(tree)
     except ValidationError as error:
-        faults = [_fault(e) for e in error.errors()]
+        # A value that fits none of several kinds is reported once for each; one is enough.
+        faults = list({fault[0]: fault for fault in reversed([_fault(e) for e in error.errors()])}.values())[::-1]
         first = faults[0]
         if len(faults) == 1:
             raise RecipeError(
@@ -282,10 +286,16 @@ def keys() -> dict[str, str]:
     found: dict[str, str] = {}
     for name, field in Recipe.model_fields.items():
         if isinstance(field.default, _Section):
-            found |= {f"{name}.{inner}": f.description or "" for inner, f in type(field.default).model_fields.items()}
+            found |= {f"{name}.{inner}": _describe(f) for inner, f in type(field.default).model_fields.items()}
         else:
-            found[name] = field.description or ""
+            found[name] = _describe(field)
     return found
+
+
+def _describe(field: FieldInfo) -> str:
+    """The description of a setting, or the words that it allows."""
+    words = re.findall(r"'([^']+)'", str(field.annotation)) if "Literal" in str(field.annotation) else []
+    return "; ".join(part for part in (", ".join(words), field.description or "") if part)
 
 
 def seconds(text: str) -> float:
@@ -303,35 +313,29 @@ def seconds(text: str) -> float:
     return value
 
 
-def _fault(error: Mapping[str, Any]) -> tuple[str, str, str, str]:
+def _fault(error: ErrorDetails) -> tuple[str, str, str, str]:
     """(key, expected, received, remedy) of one fault that pydantic found."""
-    parts = [str(p) for p in error["loc"] if not str(p).startswith(("function-", "constrained-", "literal["))]
     known = keys()
-    key = ".".join(parts)
-    while key not in known and "." in key and error["type"] != "extra_forbidden":
-        key = key.rpartition(".")[0]
+    key = ".".join(str(part) for part in error["loc"])
     received = repr(error["input"])[:60]
     if error["type"] == "extra_forbidden":
         sections = {k.split(".")[0] for k in known}
-        guess = nearest(key, [*known, *sections]) or next(
-            (k for k in known if k.endswith("." + key.split(".")[-1])), None
-        )
+        last = key.rpartition(".")[2]
+        guess = nearest(key, [*known, *sections]) or next((k for k in known if k.rpartition(".")[2] == last), None)
         return (
             key,
             "a key of the recipe",
             f'"{key}"',
             f'did you mean "{guess}"' if guess else "masksmith train --keys lists them",
         )
-    message = str(error["msg"]).removeprefix("Value error, ")
+    while key not in known and "." in key:  # what follows is pydantic's name for one kind of value
+        key = key.rpartition(".")[0]
+    about = known.get(key, "")
     context = error.get("ctx", {})
     if "expected" in context:
         return key, f"one of {context['expected']}", received, _suggest(error["input"], str(context["expected"]))
-    return (
-        key,
-        message[:1].lower() + message[1:].replace("Input should be ", "").removeprefix("nput should be "),
-        received,
-        known.get(key) or "correct it",
-    )
+    message = error["msg"].removeprefix("Value error, ").removeprefix("Input should be ").removeprefix("expected ")
+    return key, message[:1].lower() + message[1:], received, f"it is: {about}" if about else "correct it"
 
 
 def _suggest(received: object, allowed: str) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Sequence
+from typing import Annotated
 
 import typer
 
@@ -27,6 +28,8 @@ COMMANDS: dict[str, Callable[..., None]] = {
 
 # ClickException, wherever the installed typer keeps it (its own copy, or the click package).
 _USAGE_ERROR: type[Exception] = typer.BadParameter.__mro__[2]
+
+_NO_MEMORY = "memory: expected room for this work, received none; lower batch_size or crop, or close other programs."
 
 # What a shell reports for a program that Ctrl-C ended: 128 + SIGINT.
 _INTERRUPTED = 130
@@ -50,9 +53,12 @@ def build() -> typer.Typer:
 
     @app.callback(help="A folder of pictures and masks goes in; a trustworthy U-Net comes out.")
     def root(
-        version: bool = typer.Option(False, "--version", callback=_version, is_eager=True, help="Print the version."),
+        version: Annotated[
+            bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+        ] = False,
+        debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks of internal errors.")] = False,
     ) -> None:
-        del version
+        del version, debug  # the first has ended the program, the second is looked at in main
 
     for name, function in COMMANDS.items():
         app.command(name)(function)
@@ -81,10 +87,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 0
     except _USAGE_ERROR as error:
         return _fail(_sentence(error), 2)
-    except MemoryError:
-        return _fail(
-            "memory: expected room for this work, received none; lower batch_size or crop, or close other programs.", 3
-        )
+    except Exception as error:
+        if "--debug" in words:
+            raise
+        return _unexpected(error)
+
+
+def _unexpected(error: Exception) -> int:
+    if type(error).__name__ in {"MemoryError", "OutOfMemoryError"}:  # Python's and torch's
+        return _fail(_NO_MEMORY, 3)
+    return _fail(f"internal error: {type(error).__name__}: {error}; masksmith --debug … shows where.", 1)
 
 
 def _sentence(error: Exception) -> str:

@@ -34,7 +34,7 @@ def command(
     from masksmith.report import evaluation, summary
 
     settings = Recipe().with_settings(options.data_settings(images, masks, None, None, skip_unmatched)).data
-    folder = output or run / f"evaluation-{split}"
+    folder = output or (run if run.is_dir() else run.parent) / f"evaluation-{split}"
     with show.Show(quiet=quiet) as shown:
         measured = evaluation.evaluate(
             run,

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+import yaml
 
 from masksmith.cli import options
 from masksmith.errors import InputError
@@ -48,13 +49,9 @@ def command(
     data, settings = _split_words(words or [])
     settings |= options.data_settings(images, masks, classes, ignore, skip_unmatched)
     settings |= {k: v for k, v in (("budget", budget), ("epochs", epochs), ("steps", steps)) if v is not None}
-    if output is None:
-        raise InputError(
-            where="-o/--output",
-            expected="a run folder to make",
-            received="none",
-            remedy="give one, as in -o runs/first",
-        )
+    output = _required(output)
+    if resume and (data is not None or recipe_file is not None or overwrite):
+        raise _resume_alone(output, data or recipe_file or "--overwrite")
     base = recipe.load(recipe_file) if recipe_file is not None else None
     (base or recipe.Recipe()).with_settings(settings)  # wrong keys are told before torch is loaded
 
@@ -69,7 +66,8 @@ def command(
             else:
                 run = session.train(data, output, settings=settings, base=base, overwrite=overwrite, listener=shown)
         except KeyboardInterrupt:
-            shown.message(f"interrupted; go on with: masksmith train -o {output} --resume")
+            if (output / "state.safetensors").is_file():
+                shown.message(f"saved; go on with: masksmith train -o {output} --resume")
             raise
     print_run(run.path, quiet=quiet)
 
@@ -95,6 +93,26 @@ def print_run(run: Path, *, quiet: bool) -> None:
         )
 
 
+def _required(output: Path | None) -> Path:
+    if output is not None:
+        return output
+    raise InputError(
+        where="-o/--output",
+        expected="a run folder to make",
+        received="none",
+        remedy="give one, as in -o runs/first",
+    )
+
+
+def _resume_alone(output: Path, received: object) -> InputError:
+    return InputError(
+        where="--resume",
+        expected="the run alone, which knows its data and recipe",
+        received=str(received),
+        remedy=f"write masksmith train -o {output} --resume",
+    )
+
+
 def _split_words(words: list[str]) -> tuple[Path | None, dict[str, object]]:
     """The data folder, which may come first, and the settings."""
     from masksmith import recipe
@@ -114,9 +132,9 @@ def _print_keys() -> None:
         section, _, name = key.rpartition(".")
         value = defaults[section][name] if section else defaults[key]
         shown = (
-            {None: "", True: "true", False: "false"}.get(value, str(value))
-            if not isinstance(value, tuple)
-            else ", ".join(map(str, value))
+            yaml.safe_dump(list(value) if isinstance(value, tuple) else value, default_flow_style=True).splitlines()[0]
+            if value not in (None, ())
+            else ""
         )
         rows.append([key, shown, about])
     made = show.table(["setting", "default", "what"], rows)

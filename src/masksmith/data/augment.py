@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import importlib
 import math
+import sys
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 import cv2
@@ -83,6 +85,8 @@ def load_transform(name: str) -> Transform:
         RecipeError: it cannot be imported.
     """
     module, colon, attribute = name.partition(":")
+    if str(Path.cwd()) not in sys.path:  # where people keep the module; `python -m` looks there too
+        sys.path.append(str(Path.cwd()))
     try:
         found = getattr(importlib.import_module(module), attribute) if colon else None
     except (ImportError, AttributeError):
@@ -136,7 +140,7 @@ def _draw_matrix(
     center = [
         rng.uniform(min(r, side / 2), max(side - r, side / 2)) for r, side in zip(reach, (width, height), strict=True)
     ]
-    if settings.scale == (1, 1) and settings.rotate_deg == 0:
+    if settings.scale == (1.0, 1.0) and settings.rotate_deg == 0:
         # Whole pixels: nothing is interpolated, the crop is a copy.
         center = [math.floor(c) + (crop_px % 2) / 2 for c in center]
     middle = np.full(2, (crop_px - 1) / 2)

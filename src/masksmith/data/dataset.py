@@ -74,6 +74,7 @@ def find(root: Path | None, settings: DataSettings, seed: int = 0, *, training: 
     pairs: list[Pair] = []
     for part in folders:
         pairs += _pair(part, settings.unmatched, notes)
+    notes += _unused(home, folders)
     if training:
         pairs = _split(pairs, {p.split for p in pairs} - {""}, settings, seed, notes)
     table = _find_table(home, settings)
@@ -115,6 +116,19 @@ def _folders(root: Path | None, settings: DataSettings) -> tuple[str, list[Folde
     return found
 
 
+def _unused(home: Path, folders: Sequence[Folders]) -> list[str]:
+    """A word on folders of a part that have pictures and no masks, or the other way round."""
+    used = {p.resolve() for f in folders for p in (f.images, f.masks)}
+    seen = {p for u in used for p in (u, *u.parents)}
+    names = ("train", "val", "valid", "test")
+    rest = [
+        p.name
+        for p in sorted(home.iterdir())
+        if p.is_dir() and p.resolve() not in seen and p.name.lower().startswith(names)
+    ]
+    return [f"not used, since pictures and masks are not both there: {listed(rest)}"] if rest else []
+
+
 def existing_folder(path: Path) -> Path:
     """``path``, if it is a folder that can be read.
 
@@ -146,12 +160,16 @@ def _pair(part: Folders, unmatched: str, notes: list[str]) -> list[Pair]:
     suffix = max(_MASK_SUFFIXES, key=lambda s: len({p + s for p in pictures} & masks.keys()))
     missing = sorted(p for p in pictures if p + suffix not in masks)
     spare = sorted(m for m in masks if not (m.endswith(suffix) and m[: len(m) - len(suffix)] in pictures))
+    others = sorted(
+        p.name for p in part.masks.iterdir() if p.is_file() and not images.is_picture(p) and p.stem in missing
+    )
     if missing and (unmatched == "stop" or len(missing) == len(pictures)):
         raise DataError(
             where=part.images,
             expected=f'a mask of the same name for each picture in "{part.masks}"',
             received=f"{len(missing)} of {len(pictures)} without one: {listed(missing)}"
-            + (f" (masks without a picture: {listed(spare)})" if spare else ""),
+            + (f" (masks without a picture: {listed(spare)})" if spare else "")
+            + (f" (of kinds that cannot be read: {listed(others)})" if others else ""),
             remedy="add or rename the masks, or leave such pictures out with --skip-unmatched",
         )
     if missing:

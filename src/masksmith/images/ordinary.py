@@ -10,18 +10,17 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 from PIL import Image, ImageFile, ImageOps
 
 from masksmith.errors import DataError
-from masksmith.images.picture import Header, Picture
+from masksmith.images.picture import TURNED, Header, Picture, upright
 
 # Decompression bombs are stopped by our own limit on pixels, before decoding (images/__init__).
 Image.MAX_IMAGE_PIXELS = None
 # A truncated file is an error, never a picture that ends in grey.
 ImageFile.LOAD_TRUNCATED_IMAGES = False
 
-# EXIF orientations that swap height and width.
-_TURNED = {5, 6, 7, 8}
 _ORIENTATION = 0x0112
 # Pillow's modes for the channels that a picture has; transparency is no measured channel.
 _MODES = {
@@ -48,7 +47,7 @@ def read_header(path: Path) -> Header:
     """Size, channels and dtype, upright."""
     with Image.open(path) as image:
         width, height = image.size
-        if image.getexif().get(_ORIENTATION) in _TURNED:
+        if image.getexif().get(_ORIENTATION) in TURNED:
             height, width = width, height
         return Header(height, width, _MODES.get(image.mode, 3), "uint16" if _is_16_bit_png(path) else "uint8")
 
@@ -65,16 +64,17 @@ def read(path: Path) -> Picture:
             )
         image.load()
         if _is_16_bit_png(path):
-            return Picture(_read_16_bit(path))
-        upright = ImageOps.exif_transpose(image)
-        if upright.mode == "P":
-            indices = np.asarray(upright)
+            pixels = _read_16_bit(path, _MODES.get(image.mode, 3))
+            return Picture(np.ascontiguousarray(upright(pixels, int(image.getexif().get(_ORIENTATION, 1)))))
+        turned = ImageOps.exif_transpose(image)
+        if turned.mode == "P":
+            indices = np.asarray(turned)
             palette = np.zeros((256, 3), np.uint8)
-            stored = np.array(upright.getpalette("RGB") or [], np.uint8).reshape(-1, 3)
+            stored = np.array(turned.getpalette("RGB") or [], np.uint8).reshape(-1, 3)
             palette[: len(stored)] = stored
             return Picture(palette[indices], indices, palette)
-        wanted = "L" if _MODES.get(upright.mode, 3) == 1 else "RGB"
-        pixels = np.asarray(upright if upright.mode == wanted else upright.convert(wanted))
+        wanted = "L" if _MODES.get(turned.mode, 3) == 1 else "RGB"
+        pixels = np.asarray(turned if turned.mode == wanted else turned.convert(wanted))
         return Picture(pixels if pixels.ndim == 3 else pixels[..., None])
 
 
@@ -85,10 +85,10 @@ def _is_16_bit_png(path: Path) -> bool:
     return head.startswith(b"\x89PNG") and head[24:25] == b"\x10"
 
 
-def _read_16_bit(path: Path) -> np.ndarray:
+def _read_16_bit(path: Path, channels: int) -> npt.NDArray[np.generic]:
     decoded = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_UNCHANGED)
     if decoded is None:
         raise ValueError("OpenCV cannot decode it")
-    if decoded.ndim == 2:
-        return decoded[..., None]
-    return np.ascontiguousarray(decoded[..., 2::-1] if decoded.shape[2] >= 3 else decoded[..., :1])
+    pixels = np.asarray(decoded).reshape(*decoded.shape[:2], -1)
+    # OpenCV answers blue, green, red, alpha, and that for grey with transparency too.
+    return pixels[..., 2::-1] if channels == 3 else pixels[..., :1]

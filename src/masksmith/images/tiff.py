@@ -12,12 +12,12 @@ import numpy as np
 import tifffile
 
 from masksmith.errors import DataError
-from masksmith.images.picture import Header, Picture
+from masksmith.images.picture import TURNED, Header, Picture, upright
 
 # What a convolution can be fed; 64-bit integers and complex numbers are not pictures.
 _DTYPES = {"bool", "uint8", "uint16", "int16", "int8", "uint32", "int32", "float16", "float32", "float64"}
-# Transposition for each value of the Orientation tag (TIFF 6.0, page 36), as in EXIF.
-_FLIPS = {1: "", 2: "h", 3: "hv", 4: "v", 5: "t", 6: "th", 7: "thv", 8: "tv"}
+# Values of the ExtraSamples tag that mean transparency (TIFF 6.0, page 31).
+_ALPHA = {1, 2}
 
 
 def read_header(path: Path) -> Header:
@@ -27,11 +27,11 @@ def read_header(path: Path) -> Header:
         order, shape = series.axes, series.shape
         sizes = dict(zip(order, shape, strict=True))
         height, width = sizes["Y"], sizes["X"]
-        if "t" in _orientation(file):
+        if _orientation(file) in TURNED:
             height, width = width, height
         palette = file.pages.first.photometric == tifffile.PHOTOMETRIC.PALETTE
         channels = 3 if palette else int(np.prod([n for axis, n in sizes.items() if axis not in "YX"], dtype=int))
-        return Header(height, width, channels, str(series.dtype))
+        return Header(height, width, channels - _alpha_channels(file), str(series.dtype))
 
 
 def read(path: Path) -> Picture:
@@ -49,13 +49,14 @@ def read(path: Path) -> Picture:
         rest = [axis for axis in series.axes if axis not in "YX"]
         array = np.transpose(array, [series.axes.index(axis) for axis in ("Y", "X", *rest)])
         array = array.reshape(*array.shape[:2], -1)
-        array = _upright(array, _orientation(file))
+        array = upright(array, _orientation(file))
         page = file.pages.first
+        array = array[..., : array.shape[2] - _alpha_channels(file)]
         if page.photometric == tifffile.PHOTOMETRIC.MINISWHITE and array.dtype in (np.uint8, np.bool_):
-            array = (255 - array) if array.dtype == np.uint8 else ~array
+            array = np.invert(array)
         if page.photometric == tifffile.PHOTOMETRIC.PALETTE and page.colormap is not None and array.dtype == np.uint8:
             palette = (page.colormap.T >> 8).astype(np.uint8)
-            indices = array[..., 0]
+            indices = array[..., 0].astype(np.uint8, copy=False)
             return Picture(palette[indices], indices, palette)
     if array.dtype == np.bool_:
         array = array.astype(np.uint8) * 255
@@ -78,12 +79,11 @@ def _series(file: tifffile.TiffFile, path: Path) -> tifffile.TiffPageSeries:
     return series
 
 
-def _orientation(file: tifffile.TiffFile) -> str:
+def _orientation(file: tifffile.TiffFile) -> int:
     tag = file.pages.first.tags.get("Orientation")
-    return _FLIPS.get(int(tag.value) if tag is not None else 1, "")
+    return int(tag.value) if tag is not None else 1
 
 
-def _upright(array: np.ndarray, flips: str) -> np.ndarray:
-    for flip in flips:
-        array = array.swapaxes(0, 1) if flip == "t" else array[:, ::-1] if flip == "h" else array[::-1]
-    return array
+def _alpha_channels(file: tifffile.TiffFile) -> int:
+    """Transparency is no measured channel; it stands last."""
+    return 1 if any(int(e) in _ALPHA for e in file.pages.first.extrasamples[-1:]) else 0

@@ -57,7 +57,8 @@ def _with_table(scans: Sequence[MaskScan], given: tuple[Entry, ...]) -> Decision
     if by_color is not None and (
         any(s.values is None for s in scans) or (fits_color and any(s.from_palette for s in scans))
     ):
-        return Decision(by_color, "color", "the masks are in colour and the class table gives each class one")
+        kind = "palette" if all(s.from_palette for s in scans) else "color"
+        return Decision(by_color, kind, "the masks are in colour and the class table gives each class one")
     by_value = ClassTable(given, "value")
     if values <= {e.value for e in given}:
         return Decision(by_value, "index", "each mask value is the index of a class of the table")

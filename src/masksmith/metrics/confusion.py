@@ -63,6 +63,7 @@ class Figures:
                 "pixel_accuracy": "pixels of the right class / pixels that count",
                 "confusion": "row: true class, column: predicted class, in pixels; ignored pixels are not in it",
             },
+            "classes": self.classes,
             "mean": self.mean,
             "pixel_accuracy": self.pixel_accuracy,
             "ignored_pixels": self.ignored_pixels,
@@ -122,13 +123,13 @@ def summarize(confusion: Confusion, names: Sequence[str]) -> Figures:
 
 def from_dict(stored: Mapping[str, Any]) -> Figures:
     """The inverse of :meth:`Figures.to_dict`."""
-    rows = stored["per_class"]
+    rows = [stored["per_class"][name] for name in stored["classes"]]
     return Figures(
-        classes=list(rows),
-        per_class={metric: [row[metric] for row in rows.values()] for metric in METRICS},
+        classes=list(stored["classes"]),
+        per_class={metric: [row[metric] for row in rows] for metric in METRICS},
         mean=stored["mean"],
         pixel_accuracy=stored["pixel_accuracy"],
-        support=[row["pixels"] for row in rows.values()],
+        support=[row["pixels"] for row in rows],
         ignored_pixels=stored["ignored_pixels"],
         confusion=stored["confusion"],
     )

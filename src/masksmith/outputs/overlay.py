@@ -31,7 +31,8 @@ def show(pixels_HWC: npt.NDArray[np.generic]) -> U8:
         values = np.nan_to_num(shown.astype(np.float32))
         low, high = np.percentile(values, _STRETCH)
         shown = np.clip((values - low) / max(float(high - low), 1e-9) * 255, 0, 255).astype(np.uint8)
-    return np.array(np.broadcast_to(shown, (*shown.shape[:2], 3)), np.uint8)
+    rgb: U8 = np.array(np.broadcast_to(shown, (*shown.shape[:2], 3)), np.uint8)
+    return rgb
 
 
 def blend(rgb_HW3: U8, mask_HW: U8, table: ClassTable) -> U8:
@@ -41,10 +42,10 @@ def blend(rgb_HW3: U8, mask_HW: U8, table: ClassTable) -> U8:
     clear[0] = table.classes[0].color == (0, 0, 0)
     clear[len(table) :] = True
     tinted = ~clear[mask_HW]
-    out = rgb_HW3.copy()
+    out: U8 = rgb_HW3.copy()
     mixed = rgb_HW3 * (1 - _OPACITY) + colors * _OPACITY
     out[tinted] = mixed[tinted].astype(np.uint8)
     # A region's border is where the mask changes to the right or below.
-    edge = cv2.morphologyEx(mask_HW, cv2.MORPH_GRADIENT, np.ones((2, 2), np.uint8)) > 0
+    edge: npt.NDArray[np.bool_] = cv2.morphologyEx(mask_HW, cv2.MORPH_GRADIENT, np.ones((2, 2), np.uint8)) > 0
     out[edge & tinted] = colors[edge & tinted]
     return out

@@ -11,13 +11,16 @@ from masksmith import files
 from masksmith.data import dataset, doctor
 from masksmith.data.batches import PairReader
 from masksmith.data.dataset import Dataset, Pair
-from masksmith.errors import DataError
+from masksmith.data.layouts import SPLITS
+from masksmith.errors import DataError, unknown_name
 from masksmith.inference import evaluate as scoring
 from masksmith.inference.segmenter import load
 from masksmith.metrics import Figures, summarize
 from masksmith.recipe import DataSettings
 from masksmith.report import summary
 from masksmith.run import Run
+
+_SPLITS = (*SPLITS, "all")
 
 
 def evaluate(  # noqa: PLR0913 - six of them are keyword-only options
@@ -38,7 +41,7 @@ def evaluate(  # noqa: PLR0913 - six of them are keyword-only options
         data: a data set; None for the one of the training.
         split: "train", "val", "test" or "all". A folder that is not split keeps the parts that its
             pictures had in the training; pictures that were not in it belong to every part.
-        output: folder for ``metrics.json`` and pictures; None writes nothing.
+        output: folder for ``evaluation.json`` and pictures; None writes nothing.
         settings: folders by name, and what to do about pictures without a mask.
         device: "auto", "cpu", "cuda" or "mps".
         overwrite: replace an earlier evaluation in ``output``.
@@ -47,6 +50,8 @@ def evaluate(  # noqa: PLR0913 - six of them are keyword-only options
     Raises:
         InputError: no such run, data or part, or masks that its classes do not cover.
     """
+    if split not in _SPLITS:
+        raise unknown_name("part", split, _SPLITS, where=f"--split {split}")
     segmenter = load(run, device=device)
     settings = settings or DataSettings()
     folder = Run(Path(run))
@@ -57,10 +62,10 @@ def evaluate(  # noqa: PLR0913 - six of them are keyword-only options
         if folder.split_file.is_file():
             found = _as_in_training(found, folder.read_dataset())
     pairs = _part(found, split)
-    if output is not None:
-        files.claim_folder(Path(output), overwrite=overwrite, marker="metrics.json")
     table = segmenter.model.table
     doctor.examine(replace(found, pairs=tuple(pairs)), settings, table).require()
+    if output is not None:
+        files.claim_folder(Path(output), overwrite=overwrite, marker=summary.EVALUATION_FILE)
     reader = PairReader(pairs, table, segmenter.model.preprocessing)
     measured = summarize(scoring.confusion(segmenter, reader, progress), table.names)
     if output is not None:

@@ -15,6 +15,9 @@ from masksmith.metrics import Figures
 from masksmith.report import figures as charts
 from masksmith.run import Run
 
+EVALUATION_FILE = "evaluation.json"
+"""Another name than a run's metrics.json, so that no evaluation is written over a run."""
+
 
 def write_training(run: Run, segmenter: Segmenter, validation: PairReader, measured: Figures) -> None:
     """``metrics.json``, the curves, the confusion matrix, samples and ``NEXT.md`` of a run."""
@@ -26,8 +29,8 @@ def write_training(run: Run, segmenter: Segmenter, validation: PairReader, measu
 
 
 def write_evaluation(folder: Path, split: str, segmenter: Segmenter, reader: PairReader, measured: Figures) -> None:
-    """``metrics.json``, the confusion matrix and samples of an evaluation."""
-    Run(folder).write_json("metrics.json", {"part": split, "pictures": len(reader), **measured.to_dict()})
+    """``evaluation.json``, the confusion matrix and samples of an evaluation."""
+    Run(folder).write_json(EVALUATION_FILE, {"part": split, "pictures": len(reader), **measured.to_dict()})
     files.write_bytes(folder / "confusion.png", charts.confusion(measured))
     files.write_bytes(folder / "samples.png", grid(segmenter, reader))
 

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from masksmith import modelfile
 from masksmith.data import dataset, doctor
+from masksmith.data.augment import load_transform
 from masksmith.data.doctor import Checkup
 from masksmith.errors import RecipeError, RunError
 from masksmith.inference.segmenter import Segmenter
@@ -20,7 +21,7 @@ from masksmith.planning import probe
 from masksmith.recipe import Recipe
 from masksmith.report import summary
 from masksmith.run import Run
-from masksmith.training import loop, prepare
+from masksmith.training import loop, prepare, state
 from masksmith.training.events import Listener
 
 # The settings that a resumed training may change; all others decide what was trained already.
@@ -58,6 +59,8 @@ def train(
     chosen = (base or Recipe()).with_settings(settings or {})
     found = dataset.find(None if data is None else Path(data), chosen.data, chosen.seed)
     checkup = doctor.examine(found, chosen.data, progress=listener.checked)
+    if chosen.augment.callable is not None:
+        load_transform(chosen.augment.callable)
     table, fingerprint = checkup.require()
     _describe(checkup, listener)
     job = prepare.job(chosen, found, table, fingerprint)
@@ -91,6 +94,7 @@ def resume(
                 received=key,
                 remedy="start a new run to change it",
             )
+    state.require(folder)
     found = folder.read_dataset()
     model_table = modelfile.read(folder.path).table if folder.model_file.is_file() else None
     checkup = doctor.examine(found, before.data, model_table, progress=listener.checked)

@@ -46,11 +46,11 @@ def save(run: Run, network: nn.Module, average: Average, optimiser: torch.optim.
     modelfile.write_tensors(run.state_file, tensors, {"progress": vars(progress)})
 
 
-def restore(run: Run, network: nn.Module, average: Average, optimiser: torch.optim.Optimizer) -> Progress:
-    """Read everything back in place.
+def require(run: Run) -> None:
+    """Make sure that there is a state to go on from.
 
     Raises:
-        RunError: no state, a damaged one, or one of another network.
+        RunError: there is none.
     """
     if not run.state_file.is_file():
         raise RunError(
@@ -59,6 +59,15 @@ def restore(run: Run, network: nn.Module, average: Average, optimiser: torch.opt
             received="a run without state.safetensors",
             remedy="start it anew with --overwrite",
         )
+
+
+def restore(run: Run, network: nn.Module, average: Average, optimiser: torch.optim.Optimizer) -> Progress:
+    """Read everything back in place.
+
+    Raises:
+        RunError: no state, a damaged one, or one of another network.
+    """
+    require(run)
     tensors, about = modelfile.read_tensors(run.state_file)
     try:
         network.load_state_dict(_under("network.", tensors))
@@ -70,10 +79,15 @@ def restore(run: Run, network: nn.Module, average: Average, optimiser: torch.opt
             received=str(error).splitlines()[-1].strip(),
             remedy="resume without changing the model",
         ) from error
+    # The fused optimisers walk parameter and state side by side in memory, so that a state must
+    # have its parameter's memory layout (channels-last), which a file does not keep.
+    parameters = [p for group in optimiser.param_groups for p in group["params"]]
     state: dict[int, dict[str, Any]] = {}
     for key, tensor in _under("optimiser.", tensors).items():
         index, _, name = key.partition(".")
-        state.setdefault(int(index), {})[name] = tensor
+        like = parameters[int(index)]
+        same = tensor.shape == like.shape
+        state.setdefault(int(index), {})[name] = torch.empty_like(like).copy_(tensor) if same else tensor
     optimiser.load_state_dict({"state": state, "param_groups": optimiser.state_dict()["param_groups"]})
     torch.set_rng_state(tensors["rng"])
     return Progress(**about["progress"])

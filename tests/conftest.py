@@ -1,0 +1,8 @@
+"""What all tests share: hypothesis tries the same few examples on every machine."""
+
+from __future__ import annotations
+
+from hypothesis import settings
+
+settings.register_profile("masksmith", deadline=None, max_examples=20, derandomize=True, database=None)
+settings.load_profile("masksmith")

@@ -1,0 +1,62 @@
+"""The learning rate is a pure function of the step; the average follows the weights."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from masksmith.models.unet import UNet
+from masksmith.recipe import Recipe
+from masksmith.training.averaging import Average
+from masksmith.training.optimisation import SCHEDULES, optimiser, rate
+
+
+@pytest.mark.parametrize("name", SCHEDULES)
+def test_every_schedule_is_positive_and_never_above_the_highest_rate(name: str) -> None:
+    recipe = Recipe(schedule=name, lr=0.1)
+    rates = [rate(recipe, step, 100) for step in range(100)]
+    assert max(rates) == pytest.approx(0.1, rel=0.02)
+    assert all(0 < r <= 0.1 for r in rates)
+    assert rates == [rate(recipe, step, 100) for step in range(100)]
+
+
+def test_the_shapes_of_the_schedules() -> None:
+    at = lambda name, step: rate(Recipe(schedule=name, lr=1.0, warmup=0.1), step, 1000)  # noqa: E731 - a short name for a table
+    assert at("constant", 500) == 1
+    assert at("cosine", 550) == pytest.approx(0.5, abs=0.01)
+    assert at("poly", 550) == pytest.approx(0.5**0.9, abs=0.01)
+    assert at("onecycle", 0) == pytest.approx(1 / 25, abs=0.01)
+    assert at("onecycle", 200) == pytest.approx(1, abs=0.01)
+    for name in ("cosine", "poly", "onecycle"):
+        assert at(name, 999) < 0.01
+
+
+def test_norms_and_biases_do_not_decay() -> None:
+    network = UNet(1, 2, depth=2, width=4)
+    decaying, others = optimiser(network, Recipe(weight_decay=0.1)).param_groups
+    assert decaying["weight_decay"] == 0.1
+    assert others["weight_decay"] == 0
+    assert all(p.ndim > 1 for p in decaying["params"])
+    assert all(p.ndim == 1 for p in others["params"])
+    assert len(decaying["params"]) + len(others["params"]) == len(list(network.parameters()))
+
+
+def test_the_average_lies_between_old_and_new_weights() -> None:
+    network = UNet(1, 2, depth=2, width=4)
+    average = Average(network, 0.9)
+    before = average.network.head.weight.clone()
+    with torch.no_grad():
+        network.head.weight += 1
+    average.update(10**6)
+    torch.testing.assert_close(average.network.head.weight, before + 0.1)
+
+
+def test_without_decay_the_average_is_the_network() -> None:
+    network = UNet(1, 2, depth=2, width=4)
+    average = Average(network, 0)
+    with torch.no_grad():
+        network.head.weight += 1
+        network.encoder.blocks[0].body[1].running_mean += 3  # type: ignore[index,union-attr,operator]
+    average.update(0)
+    for mine, its in zip(average.network.state_dict().values(), network.state_dict().values(), strict=True):
+        assert torch.equal(mine, its)
