@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +11,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from masksmith.classes import IGNORE, ClassTable, Entry, default_color, make_entries, pack, pack_pixels, read_csv, unpack
+from masksmith.classes import (
+    IGNORE,
+    ClassTable,
+    Entry,
+    default_color,
+    make_entries,
+    pack,
+    pack_pixels,
+    read_csv,
+    unpack,
+)
 from masksmith.errors import DataError, InputError
 
 RED, GREEN, BLUE = (255, 0, 0), (0, 255, 0), (0, 0, 255)
@@ -136,16 +148,16 @@ def test_colors_may_repeat_where_values_tell() -> None:
 def test_default_colors_of_all_classes_differ_from_their_neighbours() -> None:
     found = [default_color(i) for i in range(255)]
     assert all(0 <= c <= 255 for color in found for c in color)
-    assert all(sum(abs(a - b) for a, b in zip(x, y, strict=True)) > 60 for x, y in zip(found, found[1:], strict=False))
+    assert all(sum(abs(a - b) for a, b in zip(x, y, strict=True)) > 60 for x, y in itertools.pairwise(found))
 
 
-names = st.lists(st.text("abcd ,\"é;'", min_size=1, max_size=6).map(lambda t: f"n{t}n"), min_size=1, max_size=6, unique=True)
+names = st.lists(
+    st.text("abcd ,\"é;'", min_size=1, max_size=6).map(lambda t: f"n{t}n"), min_size=1, max_size=6, unique=True
+)
 
 
 @given(names, st.data())
 def test_csv_round_trip(found: list[str], data: st.DataObject) -> None:
-    import tempfile
-
     entries = tuple(
         Entry(name, data.draw(st.tuples(bytes_, bytes_, bytes_)), 3 * i, ignored=i > 0 and data.draw(st.booleans()))
         for i, name in enumerate(found)
@@ -159,10 +171,16 @@ def test_csv_round_trip(found: list[str], data: st.DataObject) -> None:
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("name,r,g,b\nroad,1,2,3\nVoid,9,9,9\n", (Entry("road", (1, 2, 3), 0), Entry("Void", (9, 9, 9), 1, ignored=True))),
+        (
+            "name,r,g,b\nroad,1,2,3\nVoid,9,9,9\n",
+            (Entry("road", (1, 2, 3), 0), Entry("Void", (9, 9, 9), 1, ignored=True)),
+        ),
         ("\ufeffB , Name,R,g\n3,road,1,2\n\n", (Entry("road", (1, 2, 3), 0),)),
         ("index,name\n5,road\n2,tree\n", (Entry("road", default_color(0), 5), Entry("tree", default_color(1), 2))),
-        ("name,value,role\nvoid,4,class\nroad,6,ignore\n", (Entry("void", (0, 0, 0), 4), Entry("road", default_color(1), 6, ignored=True))),
+        (
+            "name,value,role\nvoid,4,class\nroad,6,ignore\n",
+            (Entry("void", (0, 0, 0), 4), Entry("road", default_color(1), 6, ignored=True)),
+        ),
     ],
 )
 def test_csv_as_people_write_it(tmp_path: Path, text: str, expected: tuple[Entry, ...]) -> None:

@@ -65,8 +65,8 @@ def test_ignored_pixels_have_no_influence(name: str, num_logits: int) -> None:
     assert gone.any()
     changed = torch.where(gone, logits * -7 + 3, logits)
     results = []
-    for x in (logits, changed):
-        x = x.clone().requires_grad_()
+    for values in (logits, changed):
+        x = values.clone().requires_grad_()
         loss = LOSSES[name](x, target)
         (gradient,) = torch.autograd.grad(loss, x)
         assert gradient.masked_select(gone).abs().max() == 0
@@ -180,7 +180,9 @@ def test_segmentation_models_pytorch_agrees(num_logits: int, seed: int) -> None:
     for name, loss in theirs.items():
         torch.testing.assert_close(LOSSES[name](logits, target), loss(logits, target), rtol=1e-4, atol=1e-5)
     clean = made(num_logits, seed)  # theirs has no ignore index here
-    torch.testing.assert_close(LOSSES["jaccard"](*clean), smp.JaccardLoss(mode, smooth=1.0)(*clean), rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(
+        LOSSES["jaccard"](*clean), smp.JaccardLoss(mode, smooth=1.0)(*clean), rtol=1e-4, atol=1e-5
+    )
 
 
 def test_torchvision_agrees_on_focal() -> None:

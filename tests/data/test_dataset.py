@@ -47,7 +47,9 @@ def test_folders_decide_the_split(tmp_path: Path) -> None:
     assert found.entries is None
 
 
-@given(count=st.integers(3, 40), seed=st.integers(0, 5), val=st.floats(0.05, 0.4), test=st.sampled_from([0.0, 0.1, 0.3]))
+@given(
+    count=st.integers(3, 40), seed=st.integers(0, 5), val=st.floats(0.05, 0.4), test=st.sampled_from([0.0, 0.1, 0.3])
+)
 def test_split_is_disjoint_complete_and_of_the_wanted_size(
     tmp_path_factory: pytest.TempPathFactory, count: int, seed: int, val: float, test: float
 ) -> None:

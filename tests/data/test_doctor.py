@@ -65,7 +65,9 @@ def test_mask_of_another_size_is_named(tmp_path: Path) -> None:
     write_set(tmp_path)
     write_image(tmp_path / "train/masks/train_01.png", np.eye(40, 30, dtype=np.uint8))
     (fault,) = checked(tmp_path).faults
-    assert str(fault).endswith("expected the size of its picture, 48×40 pixels, received 30×40; export the mask at the size of train_01.png.")
+    assert str(fault).endswith(
+        "expected the size of its picture, 48×40 pixels, received 30×40; export the mask at the size of train_01.png."
+    )
     assert "train_01.png" in fault.where
 
 

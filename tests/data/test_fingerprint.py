@@ -18,7 +18,10 @@ def facts(split: str, pixels: np.ndarray, mask: np.ndarray) -> PairFacts:
 @given(st.integers(0, 99), st.integers(1, 4))
 def test_statistics_are_those_of_all_pixels_together(seed: int, channels: int) -> None:
     rng = np.random.default_rng(seed)
-    pictures = [rng.integers(0, 65536, (int(rng.integers(1, 9)), int(rng.integers(1, 9)), channels), np.uint16) for _ in range(4)]
+    pictures = [
+        rng.integers(0, 65536, (int(rng.integers(1, 9)), int(rng.integers(1, 9)), channels), np.uint16)
+        for _ in range(4)
+    ]
     found = summarize([facts("train", p, np.zeros(p.shape[:2], np.uint8)) for p in pictures]).preprocessing
     together = np.concatenate([p.reshape(-1, channels) for p in pictures]).astype(np.float64)
     assert found.mean == pytest.approx(together.mean(axis=0))
@@ -64,7 +67,9 @@ def test_what_is_no_number_is_left_out_of_the_sums() -> None:
 
 def test_grey_among_color_counts_in_every_channel() -> None:
     mask = np.zeros((1, 1), np.uint8)
-    found = summarize([facts("train", np.full((1, 1, 1), 9, np.uint8), mask), facts("train", np.array([[[1, 2, 3]]], np.uint8), mask)])
+    found = summarize(
+        [facts("train", np.full((1, 1, 1), 9, np.uint8), mask), facts("train", np.array([[[1, 2, 3]]], np.uint8), mask)]
+    )
     assert found.preprocessing.mean == (5.0, 5.5, 6.0)
 
 

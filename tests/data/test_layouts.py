@@ -20,9 +20,17 @@ def make(root: Path, *names: str) -> Path:
     ("names", "layout", "parts"),
     [
         (("train/images", "train/masks"), "split folders", ["train"]),
-        (("train/images", "train/masks", "val/images", "val/masks", "test/images", "test/masks"), "split folders", ["train", "val", "test"]),
+        (
+            ("train/images", "train/masks", "val/images", "val/masks", "test/images", "test/masks"),
+            "split folders",
+            ["train", "val", "test"],
+        ),
         (("Training/Imgs", "Training/Labels", "validation/img", "validation/gt"), "split folders", ["train", "val"]),
-        (("train", "train_labels", "val", "val_labels", "test", "test_labels"), "labels beside", ["train", "val", "test"]),
+        (
+            ("train", "train_labels", "val", "val_labels", "test", "test_labels"),
+            "labels beside",
+            ["train", "val", "test"],
+        ),
         (("train", "trainannot", "val", "valannot"), "labels beside", ["train", "val"]),
         (("train", "train_masks"), "labels beside", ["train"]),
         (("images", "masks"), "flat", [None]),
@@ -54,4 +62,7 @@ def test_files_are_no_folders(tmp_path: Path) -> None:
 
 def test_split_folders_win_over_flat(tmp_path: Path) -> None:
     make(tmp_path, "images", "masks", "train/images", "train/masks")
-    assert layouts.find(tmp_path) == ("split folders", [Folders("train", tmp_path / "train/images", tmp_path / "train/masks")])
+    assert layouts.find(tmp_path) == (
+        "split folders",
+        [Folders("train", tmp_path / "train/images", tmp_path / "train/masks")],
+    )

@@ -27,7 +27,9 @@ def test_standardize_leaves_its_input_alone() -> None:
 
 
 def test_what_is_no_number_becomes_the_mean() -> None:
-    out = Preprocessing(1, "float32", (3.0,), (2.0,)).standardize(np.array([[[np.nan], [np.inf], [-np.inf], [5]]], np.float32))
+    out = Preprocessing(1, "float32", (3.0,), (2.0,)).standardize(
+        np.array([[[np.nan], [np.inf], [-np.inf], [5]]], np.float32)
+    )
     assert out[0, :, 0].tolist() == [0, 0, 0, 1]
 
 

@@ -54,7 +54,9 @@ def raw_png(path: Path, rows: npt.NDArray[np.generic], bits: int, kind: int) -> 
         return struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body))
 
     head = struct.pack(">IIBBBBB", rows.shape[1], rows.shape[0], bits, kind, 0, 0, 0)
-    path.write_bytes(b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", zlib.compress(lines)) + chunk(b"IEND", b""))
+    path.write_bytes(
+        b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", zlib.compress(lines)) + chunk(b"IEND", b"")
+    )
     return path
 
 
@@ -68,7 +70,9 @@ def assert_header_agrees(path: Path) -> None:
 def test_every_format_gives_back_what_was_stored(tmp_path: Path, ending: str, channels: int) -> None:
     pixels = smooth(channels=channels)
     path = tmp_path / f"picture{ending}"
-    Image.fromarray(pixels if channels == 3 else pixels[..., 0]).save(path, **({"quality": 98} if ending in LOSSY else {}))
+    Image.fromarray(pixels if channels == 3 else pixels[..., 0]).save(
+        path, **({"quality": 98} if ending in LOSSY else {})
+    )
     picture = images.read(path)
     assert picture.indices_HW is None
     # WebP knows colour alone.

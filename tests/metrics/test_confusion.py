@@ -24,7 +24,9 @@ def masks(draw: st.DrawFn) -> Masks:
     rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
     shown = rng.choice(num_classes, draw(st.integers(1, num_classes)), replace=False)
     truth = rng.choice(shown, (9, 11)).astype(np.uint8)
-    predicted = np.where(rng.random(truth.shape) < 0.6, truth, rng.integers(0, num_classes, truth.shape)).astype(np.uint8)
+    predicted = np.where(rng.random(truth.shape) < 0.6, truth, rng.integers(0, num_classes, truth.shape)).astype(
+        np.uint8
+    )
     truth[rng.random(truth.shape) < draw(st.sampled_from([0.0, 0.3]))] = IGNORE
     return truth, predicted, num_classes
 

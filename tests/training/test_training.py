@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from helpers import write_set
 
 import masksmith
+from helpers import write_set
 from masksmith import recipe
 from masksmith.errors import InputError, RecipeError, RunError
 from masksmith.metrics import Confusion, from_dict, summarize
@@ -150,7 +150,9 @@ def test_wrong_data_leave_no_run_behind(tmp_path: Path) -> None:
 
 def test_it_learns_rectangles(data: Path, tmp_path: Path) -> None:
     heard = Notes()
-    masksmith.train(data, tmp_path / "run", settings={**TINY, "steps": 120, "model.width": 8, "lr": 0.01}, listener=heard)
+    masksmith.train(
+        data, tmp_path / "run", settings={**TINY, "steps": 120, "model.width": 8, "lr": 0.01}, listener=heard
+    )
     best = max(line.miou or 0 for line in heard.epochs)
     assert best > 0.9
     assert heard.epochs[-1].loss < 0.5 * heard.epochs[0].loss
@@ -212,7 +214,11 @@ def test_patience_ends_a_training_that_gains_nothing(data: Path, tmp_path: Path)
 
 def test_a_loss_that_is_no_number_is_said_with_its_cause(data: Path, tmp_path: Path) -> None:
     with pytest.raises(RunError, match=r"NaN.*lower the learning rate"):
-        masksmith.train(data, tmp_path / "run", settings={**TINY, "steps": 60, "lr": 1e30, "optimizer": "sgd", "clip": 0, "model.norm": "none"})
+        masksmith.train(
+            data,
+            tmp_path / "run",
+            settings={**TINY, "steps": 60, "lr": 1e30, "optimizer": "sgd", "clip": 0, "model.norm": "none"},
+        )
 
 
 def test_one_class_everywhere_is_said(tmp_path: Path) -> None:

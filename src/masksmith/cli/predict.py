@@ -40,27 +40,40 @@ def command(
         if word not in OUTPUTS:
             raise unknown_name("output", word, OUTPUTS, where="--save")
     found = find_pictures(pictures)
-    targets = [[output / f"{name}_{word}.png" for word in wanted] for name in found]
-    for target in (t for row in targets for t in row):
+    targets = {name: {word: output / f"{name}_{word}.png" for word in wanted} for name in found}
+    for target in (t for row in targets.values() for t in row.values()):
         files.refuse_existing(target, overwrite=overwrite)
+    loaded = segmenter.load(run, device=device)
     files.make_folder(output)
     files.check_writable(output)
-    loaded = segmenter.load(run, device=device)
-    out = show.console()
-    rows = []
+    rows: list[list[str]] = []
+    faults: list[InputError] = []
     with show.Show(quiet=quiet) as shown:
-        for done, (picture, row) in enumerate(zip(found.values(), targets, strict=True), 1):
-            prediction = loaded.segment(picture)
-            for word, target in zip(wanted, row, strict=True):
+        for done, (name, picture) in enumerate(found.items(), 1):
+            try:
+                prediction = loaded.segment(picture)
+            except InputError as fault:  # one broken picture must not cost the others
+                faults.append(fault)
+                continue
+            for word, target in targets[name].items():
                 files.write_bytes(target, OUTPUTS[word](prediction))
             rows.append([picture.name, *(f"{100 * share:.1f} %" for share in prediction.shares().values())])
             shown.predicted(done, len(found))
-    out.print(show.table(["picture", *loaded.model.table.names], rows))
-    if not quiet:
-        out.print(
-            f"\n{len(found)} picture{'s' if len(found) > 1 else ''}: {', '.join(f'*_{word}.png' for word in wanted)} in {output}",
-            markup=False,
-        )
+    _print(rows, ["picture", *loaded.model.table.names])
+    if rows and not quiet:
+        kinds = ", ".join(f"*_{word}.png" for word in wanted)
+        typer.echo(f"\n{len(rows)} picture{'s' if len(rows) > 1 else ''}: {kinds} in {output}")
+    for fault in faults[1:]:
+        typer.echo(f"masksmith: {fault}", err=True)
+    if faults:
+        raise faults[0]
+
+
+def _print(rows: list[list[str]], header: list[str]) -> None:
+    from masksmith.cli import show
+
+    if rows:
+        show.console().print(show.table(header, rows))
 
 
 def find_pictures(paths: list[Path]) -> dict[str, Path]:

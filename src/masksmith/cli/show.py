@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import signal
 import sys
 from collections.abc import Sequence
@@ -15,7 +16,9 @@ from masksmith.training.events import Epoch, Listener
 
 
 def console() -> Console:
-    """Standard output; without a terminal wide enough that no line is broken."""
+    """Standard output, each line written at once; without a terminal no line is broken."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(line_buffering=True)
     return Console(highlight=False, soft_wrap=not sys.stdout.isatty())
 
 

@@ -1,0 +1,145 @@
+"""Pins down batches: a batch is a function of seed and step alone, whatever the threads do."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import Tensor
+
+from helpers import write_image, write_set
+from masksmith.classes import IGNORE, ClassTable, make_entries
+from masksmith.data import dataset
+from masksmith.data.batches import Batches, PairReader, Sampling, visits
+from masksmith.data.preprocessing import Preprocessing
+from masksmith.errors import DataError
+from masksmith.recipe import AugmentSettings, DataSettings
+
+TABLE = ClassTable(make_entries(["a", "b"]))
+PREPROCESSING = Preprocessing(3, "uint8", (100.0,) * 3, (50.0,) * 3)
+
+
+@pytest.fixture
+def reader(tmp_path: Path) -> PairReader:
+    found = dataset.find(write_set(tmp_path, count=5), DataSettings())
+    return PairReader(found.part("train"), TABLE, PREPROCESSING)
+
+
+def batches(reader: PairReader, seed: int = 0, batch_size: int = 4, crop: int = 16, **settings: object) -> Batches:
+    return Batches(
+        reader, Sampling(tuple(range(5)) * 2, crop, batch_size, seed), AugmentSettings.model_validate(settings)
+    )
+
+
+def assert_same(first: list[tuple[Tensor, Tensor]], second: list[tuple[Tensor, Tensor]]) -> None:
+    assert len(first) == len(second)
+    for (x, t), (y, u) in zip(first, second, strict=True):
+        assert torch.equal(x, y)
+        assert torch.equal(t, u)
+
+
+def test_batch_shapes_dtypes_and_values(reader: PairReader) -> None:
+    x, target = batches(reader).batch(0)
+    assert (x.shape, x.dtype) == ((4, 3, 16, 16), torch.float32)
+    assert x.is_contiguous(memory_format=torch.channels_last)
+    assert (target.shape, target.dtype) == ((4, 16, 16), torch.int64)
+    assert set(target.unique().tolist()) <= {0, 1, IGNORE}
+    assert x.abs().max() < 6  # standardised
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+def test_stream_does_not_depend_on_the_number_of_threads(reader: PairReader, workers: int) -> None:
+    made = batches(reader)
+    assert_same(list(made.stream(0, 12, workers)), [made.batch(step) for step in range(12)])
+
+
+def test_stream_goes_on_where_it_stopped(reader: PairReader) -> None:
+    whole = list(batches(reader).stream(0, 9, 2))
+    assert_same(list(batches(reader).stream(4, 9, 2)), whole[4:])
+    assert list(batches(reader).stream(3, 3, 2)) == []
+
+
+def test_batch_is_a_pure_function_of_the_step(reader: PairReader) -> None:
+    made = batches(reader)
+    first = [made.batch(step) for step in (7, 0, 3)]
+    assert_same([batches(reader).batch(step) for step in (7, 0, 3)], first)
+    assert not torch.equal(made.batch(0)[0], made.batch(1)[0])
+    assert not torch.equal(made.batch(0)[0], batches(reader, seed=1).batch(0)[0])
+
+
+def test_kept_pictures_are_not_changed_by_their_crops(reader: PairReader) -> None:
+    before = [tuple(a.copy() for a in reader.read(i)) for i in range(5)]
+    list(batches(reader, brightness=1.0, contrast=0.5, noise=1.0).stream(0, 6, 2))
+    for index, (pixels, mask) in enumerate(before):
+        np.testing.assert_array_equal(reader.read(index)[0], pixels)
+        np.testing.assert_array_equal(reader.read(index)[1], mask)
+
+
+def test_each_visit_has_its_turn_once_an_epoch(tmp_path: Path) -> None:
+    # Pictures of one value each, so that a crop tells its picture.
+    found = dataset.find(write_set(tmp_path, count=5), DataSettings())
+    for index, pair in enumerate(found.part("train")):
+        write_image(pair.image, np.full((40, 48, 3), 10 * index, np.uint8))
+    reader = PairReader(found.part("train"), TABLE, Preprocessing(3, "uint8", (0.0,) * 3, (1.0,) * 3))
+    order: list[int] = []
+    still = {"flip": "none", "scale": (1, 1), "rotate_deg": 0, "brightness": 0, "contrast": 0, "noise": 0}
+    made = batches(reader, batch_size=2, **still)
+    for x, _ in made.stream(0, 10, 2):
+        order += [int(v) // 10 for v in x[:, 0, 0, 0]]
+    assert made.steps_per_epoch == 5
+    for epoch in (order[:10], order[10:]):
+        assert sorted(epoch) == sorted([0, 1, 2, 3, 4] * 2)
+    assert order[:10] != order[10:]
+
+
+def test_error_in_a_thread_comes_out_with_its_file(reader: PairReader) -> None:
+    reader.pairs[2].image.write_bytes(b"damaged since the check")
+    with pytest.raises(DataError, match="train_02"):
+        list(batches(reader).stream(0, 5, 2))
+
+
+def test_picture_of_another_kind_is_named(reader: PairReader) -> None:
+    other = PairReader(reader.pairs, TABLE, Preprocessing(5, "uint8", (0.0,) * 5, (1.0,) * 5))
+    with pytest.raises(DataError, match=r"train_00\.png: expected 5 channels"):
+        other.read(0)
+
+
+def test_reader_keeps_what_it_has_read(reader: PairReader) -> None:
+    pixels, mask = reader.read(0)
+    reader.pairs[0].image.unlink()
+    again = reader.read(0)
+    assert again[0] is pixels
+    assert again[1] is mask
+    assert len(reader) == 5
+
+
+def test_stream_left_early_can_be_closed(reader: PairReader) -> None:
+    stream = batches(reader).stream(0, 1000, 2)
+    first = next(stream)
+    stream.close()
+    assert_same([first], [batches(reader).batch(0)])
+
+
+@given(
+    st.lists(st.tuples(st.integers(1, 300), st.integers(1, 300)), min_size=1, max_size=8),
+    st.integers(8, 128),
+    st.integers(1, 200),
+)
+def test_visits_hold_every_picture_in_proportion_and_enough(
+    sizes: list[tuple[int, int]], crop: int, least: int
+) -> None:
+    found = visits(sizes, crop, least)
+    assert len(found) >= least
+    assert set(found) == set(range(len(sizes)))
+    repeats = min(found.count(i) / max(1, round(h * w / crop**2)) for i, (h, w) in enumerate(sizes))
+    assert repeats == int(repeats)
+    assert len(found) == repeats * sum(max(1, round(h * w / crop**2)) for h, w in sizes)
+
+
+def test_visits_by_hand() -> None:
+    assert visits([(100, 100), (200, 100)], 100, 1) == (0, 1, 1)
+    assert visits([(10, 10)], 100, 3) == (0, 0, 0)
