@@ -163,7 +163,7 @@ def test_picture_and_mask_stay_together_when_turned_and_zoomed(seed: int) -> Non
 
 
 def test_zoom_shows_a_smaller_part_larger() -> None:
-    y, x = np.mgrid[0:60, 0:60]
+    _, x = np.mgrid[0:60, 0:60]
     pixels, mask = x[..., None].astype(np.float32), np.zeros((60, 60), np.uint8)
     found, _ = crop(pixels, mask, 20, scale=(2, 2))
     np.testing.assert_allclose(np.diff(found[5, :, 0]), 0.5, atol=0.04)

@@ -143,3 +143,9 @@ def test_visits_hold_every_picture_in_proportion_and_enough(
 def test_visits_by_hand() -> None:
     assert visits([(100, 100), (200, 100)], 100, 1) == (0, 1, 1)
     assert visits([(10, 10)], 100, 3) == (0, 0, 0)
+
+
+def test_each_epoch_draws_its_crops_anew(reader: PairReader) -> None:
+    once = Batches(reader, Sampling((2,), 16, 1, 0), AugmentSettings())  # one visit: a step is an epoch
+    drawn = [once.batch(step)[0] for step in range(4)]
+    assert all(not torch.equal(drawn[i], drawn[j]) for i in range(4) for j in range(i))

@@ -146,7 +146,7 @@ def test_load_takes_a_file_or_its_folder(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has that device")
 def test_missing_device_is_the_machines_fault() -> None:
-    with pytest.raises(EnvironmentFault, match="a device of this machine: .*cpu"):
+    with pytest.raises(EnvironmentFault, match=r"a device of this machine: .*cpu"):
         Segmenter(model(), device="cuda")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import pytest
@@ -42,7 +43,7 @@ def test_windows_cover_the_side_and_overlap_by_a_quarter(side: int, tile: int) -
         assert found == [0]
         return
     assert found[-1] == side - tile
-    steps = [b - a for a, b in zip(found, found[1:], strict=False)]
+    steps = [b - a for a, b in itertools.pairwise(found)]
     assert all(0 < s <= 0.75 * tile + 0.5 for s in steps)
     assert max(steps) - min(steps) <= 1
 

@@ -177,6 +177,14 @@ def test_jpeg_mask_is_refused_with_the_reason(tmp_path: Path, quality: int, grey
     assert all(part in str(caught.value) for part in ("m.jpg", "JPEG blurs", "PNG"))
 
 
+def test_jpeg_mask_with_a_class_table_is_refused_with_the_reason(tmp_path: Path) -> None:
+    two = (Entry("ground", BLACK, 0), Entry("house", (255, 255, 255), 1))
+    path = tmp_path / "m.jpg"
+    disc([BLACK, (255, 255, 255)]).convert("L").save(path, quality=90)
+    with pytest.raises(DataError, match=r"m\.jpg: .*JPEG"):
+        read_mask(path, decide([scan(path)], two).table)
+
+
 def test_photograph_in_place_of_a_mask_is_refused(tmp_path: Path) -> None:
     photo = np.random.default_rng(0).integers(0, 256, (30, 40, 3), np.uint8)
     with pytest.raises(DataError, match="different colours over all masks; save masks as PNG"):

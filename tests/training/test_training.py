@@ -185,7 +185,7 @@ def test_sigmoid_for_three_classes_is_refused(tmp_path: Path) -> None:
         {"model.encoder": "resnet10t", "model.width": 4},
         {"precision": "bf16", "schedule": "cosine", "loss": "tversky+jaccard"},
     ],
-    ids=lambda s: ",".join(s),
+    ids=",".join,
 )
 def test_every_kind_of_training_ends_with_a_model(data: Path, tmp_path: Path, settings: dict[str, object]) -> None:
     run = masksmith.train(data, tmp_path / "run", settings={**TINY, "steps": 2, **settings})

@@ -63,8 +63,8 @@ def command(
     if rows and not quiet:
         kinds = ", ".join(f"*_{word}.png" for word in wanted)
         typer.echo(f"\n{len(rows)} picture{'s' if len(rows) > 1 else ''}: {kinds} in {output}")
-    for fault in faults[1:]:
-        typer.echo(f"masksmith: {fault}", err=True)
+    for other in faults[1:]:
+        typer.echo(f"masksmith: {other}", err=True)
     if faults:
         raise faults[0]
 

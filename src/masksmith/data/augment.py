@@ -45,7 +45,7 @@ def draw_crop(
     What lies outside the picture is mirrored in the picture and ignored (255) in the mask.
     """
     if settings.callable is not None:
-        pixels_HWC, mask_HW = call_transform(load_transform(settings.callable), pixels_HWC, mask_HW)
+        pixels_HWC, mask_HW = call_transform(load_transform(settings.callable), pixels_HWC.copy(), mask_HW.copy())
         settings = AugmentSettings(flip="none", scale=(1, 1), rotate_deg=0, brightness=0, contrast=0, noise=0)
     matrix = _draw_matrix(pixels_HWC.shape[0], pixels_HWC.shape[1], crop_px, settings, rng)
     crop_HWC, crop_mask = warp(pixels_HWC, mask_HW, matrix, crop_px)
