@@ -7,17 +7,20 @@ value and the nearest right one; nothing is dropped silently.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 from pydantic.fields import FieldInfo
-from pydantic_core import ErrorDetails
+from pydantic_core import ErrorDetails, PydanticCustomError
 
 from masksmith import files
-from masksmith.errors import RecipeError, listed, nearest
+from masksmith.errors import RecipeError, nearest
+
+# Settings that say how long a training is; one of them counts.
+_LENGTHS = {"budget", "epochs", "steps"}
 
 
 class _Section(BaseModel):
@@ -75,7 +78,7 @@ class ModelSettings(_Section):
     def _known_preset(cls, value: str) -> str:
         from masksmith.models.presets import find
 
-        find(value)
+        _reported(find, value)
         return value
 
     @field_validator("norm", mode="before")
@@ -152,19 +155,30 @@ class Recipe(_Section):
     )
     seed: int = Field(0, ge=0, description="of the split, the first weights and the crops")
 
+    @model_validator(mode="before")
+    @classmethod
+    def _one_length(cls, tree: object) -> object:
+        if not isinstance(tree, dict):
+            return tree
+        chosen = [key for key in sorted(_LENGTHS) if tree.get(key) is not None]
+        if len(chosen) > 1:
+            received = ", ".join(f"{key}={tree[key]}" for key in chosen)
+            raise _custom("one of budget, epochs and steps", received, "leave the others out")
+        return {**tree, "budget": None} if chosen and "budget" not in tree else tree
+
     @field_validator("loss")
     @classmethod
     def _known_loss(cls, value: str) -> str:
         from masksmith import losses
 
-        losses.parse(value)
+        _reported(losses.parse, value)
         return value
 
     @field_validator("budget", mode="before")
     @classmethod
     def _readable_budget(cls, value: object) -> object:
         if value is not None:
-            seconds(str(value))
+            _reported(seconds, str(value))
             return str(value)
         return value
 
@@ -183,24 +197,28 @@ class Recipe(_Section):
             RecipeError: unknown keys or values that do not fit, all of them in one sentence.
         """
         tree: dict[str, Any] = self.model_dump()
+        if _LENGTHS & settings.keys():
+            tree |= dict.fromkeys(_LENGTHS)
         for key, value in settings.items():
-            here = tree
-            *sections, last = key.split(".")
-            for section in sections:
-                here = here.setdefault(section, {}) if isinstance(here, dict) else {}
-            here[last] = value
-        lengths = {"budget", "epochs", "steps"}
-        if chosen := lengths & settings.keys():
-            for other in lengths - chosen:
-                tree[other] = None
-            if len([k for k in chosen if settings[k] is not None]) > 1:
-                raise RecipeError(
-                    where="recipe",
-                    expected="one of budget, epochs and steps",
-                    received=listed(sorted(chosen)),
-                    remedy="leave the others out",
-                )
+            section, _, last = key.rpartition(".")
+            inner = tree.get(section) if section else tree
+            if isinstance(inner, dict):
+                inner[last] = value
+            else:
+                tree[key] = value  # no such section: reported as a key that does not exist
         return parse(tree, where="recipe")
+
+
+def _reported(check: Callable[[str], object], value: str) -> None:
+    """Run a check whose error is to stand among all the other faults."""
+    try:
+        check(value)
+    except RecipeError as error:
+        raise _custom(error.expected, error.received, error.remedy) from error
+
+
+def _custom(expected: str, received: str, remedy: str) -> PydanticCustomError:
+    return PydanticCustomError("recipe", "{expected}", {"expected": expected, "received": received, "remedy": remedy})
 
 
 def parse(tree: Mapping[str, object], where: object) -> Recipe:
@@ -317,6 +335,9 @@ def _fault(error: ErrorDetails) -> tuple[str, str, str, str]:
     """(key, expected, received, remedy) of one fault that pydantic found."""
     known = keys()
     key = ".".join(str(part) for part in error["loc"])
+    context = error.get("ctx", {})
+    if error["type"] == "recipe":
+        return key or "length", str(context["expected"]), str(context["received"]), str(context["remedy"])
     received = repr(error["input"])[:60]
     if error["type"] == "extra_forbidden":
         sections = {k.split(".")[0] for k in known}
@@ -331,7 +352,6 @@ def _fault(error: ErrorDetails) -> tuple[str, str, str, str]:
     while key not in known and "." in key:  # what follows is pydantic's name for one kind of value
         key = key.rpartition(".")[0]
     about = known.get(key, "")
-    context = error.get("ctx", {})
     if "expected" in context:
         return key, f"one of {context['expected']}", received, _suggest(error["input"], str(context["expected"]))
     message = error["msg"].removeprefix("Value error, ").removeprefix("Input should be ").removeprefix("expected ")

@@ -89,7 +89,7 @@ def load_transform(name: str) -> Transform:
         sys.path.append(str(Path.cwd()))
     try:
         found = getattr(importlib.import_module(module), attribute) if colon else None
-    except (ImportError, AttributeError):
+    except (ImportError, AttributeError, ValueError, TypeError):  # the last two: names no import can have
         found = None
     if not callable(found):
         raise RecipeError(
@@ -142,7 +142,12 @@ def _draw_matrix(
     ]
     if settings.scale == (1.0, 1.0) and settings.rotate_deg == 0:
         # Whole pixels: nothing is interpolated, the crop is a copy.
-        center = [math.floor(c) + (crop_px % 2) / 2 for c in center]
+        center = [
+            crop_px / 2 + int(rng.integers(side - crop_px + 1))
+            if side >= crop_px
+            else math.floor(side / 2) + crop_px % 2 / 2
+            for side in (width, height)
+        ]
     middle = np.full(2, (crop_px - 1) / 2)
     offset = np.array(center) - 0.5 - linear @ middle
     return np.column_stack([linear, offset])

@@ -211,7 +211,7 @@ def _split(pairs: Sequence[Pair], fixed: set[str], settings: DataSettings, seed:
     n_val = max(1, round(n * settings.val_fraction)) if n > 1 else 0
     wants_test = "test" not in fixed and settings.test_fraction > 0 and n > 2 and not fixed
     n_test = max(1, round(n * settings.test_fraction)) if wants_test else 0
-    if n_val + n_test >= n:
+    if n < 2 or n_val + n_test >= n:
         raise (
             InputError(
                 where="data.val_fraction, data.test_fraction",

@@ -47,9 +47,11 @@ def read_header(path: Path) -> Header:
     """Size, channels and dtype, upright."""
     with Image.open(path) as image:
         width, height = image.size
-        if image.getexif().get(_ORIENTATION) in TURNED:
+        if _orientation(image) in TURNED:
             height, width = width, height
-        return Header(height, width, _MODES.get(image.mode, 3), "uint16" if _is_16_bit_png(path) else "uint8")
+        channels_16 = _channels_of_16_bit_png(path)
+        dtype = "uint16" if channels_16 else "uint8"
+        return Header(height, width, channels_16 or _MODES.get(image.mode, 3), dtype)
 
 
 def read(path: Path) -> Picture:
@@ -63,9 +65,10 @@ def read(path: Path) -> Picture:
                 remedy="save each frame as a file of its own",
             )
         image.load()
-        if _is_16_bit_png(path):
-            pixels = _read_16_bit(path, _MODES.get(image.mode, 3))
-            return Picture(np.ascontiguousarray(upright(pixels, int(image.getexif().get(_ORIENTATION, 1)))))
+        channels_16 = _channels_of_16_bit_png(path)
+        if channels_16:
+            pixels = _read_16_bit(path, channels_16)
+            return Picture(np.ascontiguousarray(upright(pixels, _orientation(image))))
         turned = ImageOps.exif_transpose(image)
         if turned.mode == "P":
             indices = np.asarray(turned)
@@ -78,11 +81,27 @@ def read(path: Path) -> Picture:
         return Picture(pixels if pixels.ndim == 3 else pixels[..., None])
 
 
-def _is_16_bit_png(path: Path) -> bool:
-    """The bit depth stands in byte 24 of a PNG (PNG specification, IHDR)."""
+def _orientation(image: Image.Image) -> int:
+    """The EXIF orientation, 1 if there is none.
+
+    Pillow decodes a whole PNG to look for EXIF data behind the pixels; before a picture is known
+    to be small enough only what stands in front of them is looked at.
+    """
+    if image.format == "PNG" and "exif" not in image.info:
+        return 1
+    return int(image.getexif().get(_ORIENTATION, 1))
+
+
+def _channels_of_16_bit_png(path: Path) -> int:
+    """1 or 3, transparency left out; 0 for any other picture.
+
+    Bit depth and colour type stand in bytes 24 and 25 of a PNG (PNG specification, IHDR).
+    """
     with path.open("rb") as file:
-        head = file.read(25)
-    return head.startswith(b"\x89PNG") and head[24:25] == b"\x10"
+        head = file.read(26)
+    if not head.startswith(b"\x89PNG") or head[24:25] != b"\x10":
+        return 0
+    return 1 if head[25] in (0, 4) else 3
 
 
 def _read_16_bit(path: Path, channels: int) -> npt.NDArray[np.generic]:

@@ -31,7 +31,8 @@ def read_header(path: Path) -> Header:
             height, width = width, height
         palette = file.pages.first.photometric == tifffile.PHOTOMETRIC.PALETTE
         channels = 3 if palette else int(np.prod([n for axis, n in sizes.items() if axis not in "YX"], dtype=int))
-        return Header(height, width, channels - _alpha_channels(file), str(series.dtype))
+        dtype = "uint8" if series.dtype == np.bool_ else str(series.dtype)  # as read() gives it
+        return Header(height, width, channels - _alpha_channels(file), dtype)
 
 
 def read(path: Path) -> Picture:
@@ -64,8 +65,17 @@ def read(path: Path) -> Picture:
 
 
 def _series(file: tifffile.TiffFile, path: Path) -> tifffile.TiffPageSeries:
-    series = file.series[0]
+    # Smaller copies and transparency masks of the same picture stand in a file as further series.
+    pictures = [s for s in file.series if not (s.keyframe.is_reduced or s.keyframe.is_mask)] or file.series[:1]
+    series = pictures[0]
     axes = series.axes
+    if len(pictures) > 1:
+        raise DataError(
+            where=path,
+            expected="one picture in the file",
+            received=f"{len(pictures)} of them",
+            remedy="save each as a file of its own",
+        )
     # S and C are channels; Q and I are pages of one file, taken for channels when they are few
     # planes of one picture in a single-page file, and otherwise for a stack.
     stacked = [axis for axis in axes if axis not in "YXSC" and series.shape[axes.index(axis)] > 1]

@@ -64,6 +64,8 @@ def _with_table(scans: Sequence[MaskScan], given: tuple[Entry, ...]) -> Decision
         return Decision(by_value, "index", "each mask value is the index of a class of the table")
     if by_color is not None and fits_color:
         return Decision(by_color, "grey", "each mask value is the grey of a class of the table")
+    if any(_is_lossy(scan.path) for scan in scans):
+        raise _too_many(scans, len(values), "values")
     if len(by_value) == 2 and len(values) <= 2 and min(values) == 0 and not by_value.ignored:
         second = replace(given[1], value=max(values))
         return Decision(
@@ -83,6 +85,8 @@ def _without_table(scans: Sequence[MaskScan]) -> Decision:
             received=f"the value {min(values, default=0)} alone in all {len(scans)} masks",
             remedy="check that these are the masks, or name the classes in classes.csv (index,name,r,g,b)",
         )
+    if len(values) > 2 and any(_is_lossy(scan.path) for scan in scans):
+        raise _too_many(scans, len(values), "values")
     palette = {value: color for s in scans for value, color in s.palette.items()}
     if len(values) == 2 and min(values) == 0 and max(values) > 1:
         top = max(values)

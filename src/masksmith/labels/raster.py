@@ -81,7 +81,7 @@ def _whole_numbers(pixels: npt.NDArray[Any], path: Path) -> npt.NDArray[np.integ
     if np.issubdtype(pixels.dtype, np.integer):
         whole = pixels.astype(np.int64) if pixels.dtype.kind == "i" else pixels
     else:
-        whole = np.nan_to_num(pixels.astype(np.float64), nan=-1.0).astype(np.int64)
+        whole = np.nan_to_num(pixels.astype(np.float64), nan=-1.0, posinf=-1.0, neginf=-1.0).astype(np.int64)
         if not np.array_equal(whole, pixels):
             raise DataError(
                 where=path,

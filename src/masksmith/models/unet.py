@@ -391,7 +391,15 @@ class UNet(nn.Module):
         if not (self.deep_supervision and self.training):
             return logits
         # coarser: bottleneck first; the heads are ordered finest first and skip the bottleneck.
-        return [logits, *(head(f) for head, f in zip(self.deep_heads, reversed(coarser[1:]), strict=True))]
+        deep = [head(f) for head, f in zip(self.deep_heads, reversed(coarser[1:]), strict=True)]
+        return [logits, *(self._cover(x, logits, 2**level) for level, x in enumerate(deep, 1))]
+
+    def _cover(self, coarse: Tensor, finest: Tensor, stride: int) -> Tensor:
+        """The part of coarser logits that shows what the finest ones show."""
+        height, width = (-(-side // stride) for side in finest.shape[-2:])
+        if self.padding == "same":
+            return coarse[..., :height, :width]
+        return center_crop(coarse, coarse.new_empty(1, 1, height, width))
 
     def _pad(self, x_BCHW: Tensor) -> Tensor:
         """Repeat the last row and column up to a multiple of the stride, two strides at least.
