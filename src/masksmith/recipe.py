@@ -142,7 +142,7 @@ class Recipe(_Section):
     crop: Annotated[int, Field(ge=8, le=4096)] | Literal["auto"] = Field(
         "auto", description="side of a training crop in pixels"
     )
-    batch_size: int = Field(8, ge=1, description="crops in a step")
+    batch_size: int = Field(4, ge=1, description="crops in a step")
     accumulate: int = Field(1, ge=1, description="batches added up before each step of the optimiser")
     clip: float = Field(1.0, ge=0, description="largest norm of the gradient; 0: no limit")
     ema: float = Field(0.99, ge=0, lt=1, description="decay of the averaged weights; 0: none")

@@ -76,7 +76,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         )
     try:
         result = build()(args=words, standalone_mode=False, prog_name="masksmith")
-        return result if isinstance(result, int) else 0
+        code = result if isinstance(result, int) else 0
+        # Some versions of typer turn Ctrl-C into this code by themselves.
+        return _fail("interrupted.", code) if code == _INTERRUPTED else code
     except MasksmithError as error:
         return _fail(str(error), error.exit_code)
     except typer.Exit as stop:
