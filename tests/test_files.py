@@ -54,21 +54,21 @@ def test_folder_without_permission_is_the_machines_fault(tmp_path: Path) -> None
 def test_claim_takes_new_and_empty_folders(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     for name in ("new", "empty", "deep/new"):
-        files.claim_folder(tmp_path / name, overwrite=False, marker="recipe.yaml")
+        files.claim_folder(tmp_path / name, overwrite=False, ours=("recipe.yaml", "model.*"))
         assert list((tmp_path / name).iterdir()) == []
 
 
 def test_claim_refuses_a_full_folder_without_overwrite(tmp_path: Path) -> None:
     (tmp_path / "recipe.yaml").write_text("x")
     with pytest.raises(InputError, match="--overwrite"):
-        files.claim_folder(tmp_path, overwrite=False, marker="recipe.yaml")
+        files.claim_folder(tmp_path, overwrite=False, ours=("recipe.yaml", "model.*"))
     assert (tmp_path / "recipe.yaml").is_file()
 
 
 def test_claim_never_empties_a_folder_of_somebody_else(tmp_path: Path) -> None:
     (tmp_path / "holiday.jpg").write_text("x")
     with pytest.raises(InputError, match="nothing was deleted"):
-        files.claim_folder(tmp_path, overwrite=True, marker="recipe.yaml")
+        files.claim_folder(tmp_path, overwrite=True, ours=("recipe.yaml", "model.*"))
     assert (tmp_path / "holiday.jpg").is_file()
 
 
@@ -76,14 +76,14 @@ def test_claim_empties_an_earlier_result_when_asked(tmp_path: Path) -> None:
     folder = tmp_path / "run"
     (folder / "sub").mkdir(parents=True)
     (folder / "recipe.yaml").write_text("x")
-    files.claim_folder(folder, overwrite=True, marker="recipe.yaml")
+    files.claim_folder(folder, overwrite=True, ours=("recipe.yaml", "su*"))
     assert list(folder.iterdir()) == []
 
 
 def test_claim_of_a_file_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("x")
     with pytest.raises(InputError):
-        files.claim_folder(tmp_path / "file", overwrite=True, marker="recipe.yaml")
+        files.claim_folder(tmp_path / "file", overwrite=True, ours=("recipe.yaml", "model.*"))
     assert (tmp_path / "file").read_text() == "x"
 
 

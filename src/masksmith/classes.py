@@ -170,6 +170,13 @@ class ClassTable:
                 entries[i] = replace(entries[i], ignored=True)
             if not hits:
                 entries.append(self._mark_entry(mark))
+        if all(e.ignored for e in entries):
+            raise InputError(
+                where="--ignore",
+                expected="classes that are left",
+                received="all of them ignored",
+                remedy="ignore fewer, and look for names such as void in the class table",
+            )
         return replace(self, entries=tuple(entries))
 
     def _matches(self, entry: Entry, mark: str) -> bool:
@@ -231,9 +238,13 @@ def read_csv(path: Path) -> tuple[Entry, ...]:
     """
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
+            header = file.readline()
+            file.seek(0)
+            # Spreadsheets write semicolons where the comma is the decimal sign.
+            delimiter = ";" if ";" in header and "," not in header else ","
             rows = [
                 {(k or "").strip().lower(): (v or "").strip() for k, v in row.items() if isinstance(v, str)}
-                for row in csv.DictReader(file)
+                for row in csv.DictReader(file, delimiter=delimiter)
             ]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise DataError(

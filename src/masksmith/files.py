@@ -6,13 +6,15 @@ nothing that exists is replaced unless the caller says so.
 
 from __future__ import annotations
 
+import fnmatch
 import hashlib
 import os
 import shutil
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
-from masksmith.errors import EnvironmentFault, InputError
+from masksmith.errors import EnvironmentFault, InputError, listed
 
 
 def write_bytes(path: Path, content: bytes) -> None:
@@ -64,35 +66,44 @@ def make_folder(path: Path) -> None:
         raise not_writable(path, error) from error
 
 
-def claim_folder(path: Path, *, overwrite: bool, marker: str) -> None:
+def claim_folder(path: Path, *, overwrite: bool, ours: Sequence[str]) -> None:
     """Take ``path`` as an output folder: new, empty, or (with ``overwrite``) emptied first.
 
-    A folder is emptied only if it holds a file called ``marker``, which is how one of our own
-    results is told from somebody's pictures.
+    Args:
+        path: the folder.
+        overwrite: whether an earlier result may be replaced.
+        ours: names that such a result is made of (``*`` stands for any letters), the first being
+            the one that every result has. A folder that holds anything else is never emptied.
 
     Raises:
         InputError: it holds something that may not be replaced.
         EnvironmentFault: it cannot be written to.
     """
-    if path.is_dir() and any(path.iterdir()):
-        if not overwrite:
-            raise InputError(
-                where=path,
-                expected="a new or empty output folder",
-                received="one that holds files",
-                remedy="give another folder, or --overwrite to replace it",
-            )
-        if not (path / marker).is_file():
-            raise InputError(
-                where=path,
-                expected=f"an earlier result to overwrite (a folder with {marker})",
-                received="a folder with other files",
-                remedy="give another folder; nothing was deleted",
-            )
-        try:
-            shutil.rmtree(path)
-        except OSError as error:
-            raise not_writable(path, error) from error
+    inside = sorted(p.name for p in path.iterdir()) if path.is_dir() else []
+    if inside and not overwrite:
+        raise InputError(
+            where=path,
+            expected="a new or empty output folder",
+            received="one that holds files",
+            remedy="give another folder, or --overwrite to replace it",
+        )
+    foreign = [name for name in inside if not any(fnmatch.fnmatchcase(name, pattern) for pattern in ours)]
+    if inside and (foreign or ours[0] not in inside):
+        raise InputError(
+            where=path,
+            expected=f"nothing but an earlier result to overwrite (with {ours[0]})",
+            received=f"a folder with {listed(foreign or inside)}",
+            remedy="give another folder, or move these away; nothing was deleted",
+        )
+    try:
+        for name in inside:
+            old = path / name
+            if old.is_dir() and not old.is_symlink():
+                shutil.rmtree(old)
+            else:
+                old.unlink()
+    except OSError as error:
+        raise not_writable(path, error) from error
     make_folder(path)
     check_writable(path)
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator, model_validator
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails, PydanticCustomError
 
@@ -25,6 +25,14 @@ _LENGTHS = {"budget", "epochs", "steps"}
 
 class _Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _true_is_no_number(cls, value: object, info: ValidationInfo) -> object:
+        kind = str(cls.model_fields[info.field_name or ""].annotation)
+        if isinstance(value, bool) and "bool" not in kind and "Literal" not in kind:
+            raise ValueError("expected a number or a word")
+        return value
 
 
 class DataSettings(_Section):
@@ -59,15 +67,15 @@ class ModelSettings(_Section):
     width: int | None = Field(None, ge=1, description="channels at full resolution, doubled at each step down")
     convs_per_block: int | None = Field(None, ge=1, description="3×3 convolutions at each resolution, on either side")
     norm: Literal["batch", "instance", "group", "layer", "none"] | None = None
-    activation: str | None = None
+    activation: str | None = Field(None, description="relu, leaky_relu, elu, gelu, silu or mish")
     up: Literal["transpose", "bilinear", "nearest", "pixelshuffle"] | None = None
     up_channels: Literal["halve", "keep"] | None = None
     padding: Literal["same", "valid"] | None = None
-    residual: bool | None = None
-    attention: bool | None = None
-    squeeze_excite: bool | None = None
+    residual: bool | None = Field(None, description="add each block's input to its output")
+    attention: bool | None = Field(None, description="attention gates on the skips")
+    squeeze_excite: bool | None = Field(None, description="squeeze and excitation at the end of each block")
     dropout: float | None = Field(None, ge=0, lt=1, description="at the end of the contracting path")
-    deep_supervision: bool | None = None
+    deep_supervision: bool | None = Field(None, description="a loss at each step of the decoder")
     skip: Literal["concat", "add", "none"] | None = None
     channels: tuple[int, ...] | None = Field(None, description="widths one by one, finest first")
     encoder: str | None = Field(None, description="a timm model as the encoder")
@@ -85,6 +93,12 @@ class ModelSettings(_Section):
     @classmethod
     def _norm_of_yaml(cls, value: object) -> object:
         return "none" if value is False else value
+
+    @model_validator(mode="after")
+    def _widths_once(self) -> ModelSettings:
+        if self.channels is not None and (self.depth is not None or self.width is not None):
+            raise _custom("either channels, or depth and width", "both", "leave model.depth and model.width out")
+        return self
 
     def overrides(self) -> dict[str, object]:
         """The arguments of ``UNet`` that differ from the preset's."""
@@ -153,7 +167,7 @@ class Recipe(_Section):
     validate_every: int | None = Field(
         None, ge=1, description="epochs between validations; default: so often that they take a tenth of the time"
     )
-    seed: int = Field(0, ge=0, description="of the split, the first weights and the crops")
+    seed: int = Field(0, ge=0, lt=2**63, description="of the split, the first weights and the crops")
 
     @model_validator(mode="before")
     @classmethod

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv
 import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,21 @@ from masksmith.errors import RunError
 from masksmith.modelfile import ModelFile
 from masksmith.recipe import Recipe
 
+# What a run is made of, the mark of one first; evaluations are put beside by default.
+_FILES = (
+    "recipe.yaml",
+    "classes.csv",
+    "split.csv",
+    "log.csv",
+    "model.safetensors",
+    "state.safetensors",
+    "metrics.json",
+    "curves.png",
+    "confusion.png",
+    "samples.png",
+    "NEXT.md",
+    "evaluation-*",
+)
 LOG_COLUMNS = ("epoch", "step", "loss", "miou", "lr", "pictures_per_s", "elapsed_s")
 
 
@@ -60,7 +76,7 @@ class Run:
 
     def start(self, chosen: Recipe, table: ClassTable, dataset: Dataset, *, overwrite: bool) -> None:
         """Take the folder and write what is known before training."""
-        files.claim_folder(self.path, overwrite=overwrite, marker=self.recipe_file.name)
+        files.claim_folder(self.path, overwrite=overwrite, ours=_FILES)
         self.write_recipe(chosen)
         files.write_text(self.path / "classes.csv", table.to_csv())
         files.write_text(self.split_file, dataset.to_csv())
@@ -92,19 +108,37 @@ class Run:
         """
         try:
             with self.split_file.open(newline="", encoding="utf-8") as file:
-                pairs = tuple(
-                    Pair(row["name"], Path(row["image"]), Path(row["mask"]), row["split"])
-                    for row in csv.DictReader(file)
-                )
-        except (OSError, KeyError, csv.Error) as error:
+                rows = list(csv.DictReader(file))
+            pairs = tuple(Pair(row["name"], Path(row["image"]), Path(row["mask"]), row["split"]) for row in rows)
+        except (OSError, KeyError, TypeError, UnicodeDecodeError, csv.Error):
+            pairs = ()
+        if not pairs:
             raise RunError(
                 where=self.split_file,
                 expected="the list of pictures of the run",
-                received=str(error),
-                remedy="give the data folder",
-            ) from error
-        root = pairs[0].image.parent if pairs else self.path
-        return Dataset(root, "as in the run", pairs, classes.read_csv(self.path / "classes.csv"), ())
+                received="a damaged one" if self.split_file.is_file() else "no such file",
+                remedy="name the data folder, as in masksmith evaluate RUN DATA",
+            )
+        gone = [p.image for p in pairs if not p.image.is_file()]
+        if gone:
+            raise RunError(
+                where=gone[0],
+                expected="the pictures of the run where they were in the training",
+                received=f"{len(gone)} of {len(pairs)} no longer there",
+                remedy="move them back, or name their new folder, as in masksmith evaluate RUN DATA",
+            )
+        entries = classes.read_csv(self.path / "classes.csv")
+        return Dataset(pairs[0].image.parent, "as in the run", pairs, entries, ())
+
+    def parts(self) -> tuple[dict[Path, str], dict[str, str]]:
+        """The part of each picture of the training by its path, and by its name where that is unique."""
+        if not self.split_file.is_file():
+            return {}, {}
+        with self.split_file.open(newline="", encoding="utf-8") as file:
+            rows = [row for row in csv.DictReader(file) if row.get("image") and row.get("split")]
+        names = Counter(row["name"] for row in rows)
+        by_path = {Path(row["image"]).resolve(): row["split"] for row in rows}
+        return by_path, {row["name"]: row["split"] for row in rows if names[row["name"]] == 1}
 
     def write_log(self, rows: Sequence[Sequence[object]]) -> None:
         """Write all rows of log.csv anew; None is an empty cell."""

@@ -34,12 +34,15 @@ def test_a_signal_saves_the_state(number: signal.Signals, tmp_path: Path, capsys
     with subprocess.Popen(
         [sys.executable, "-u", "-m", "masksmith", *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as process:
-        assert process.stdout is not None
-        for line in process.stdout:  # until the first epoch is on the screen
-            if re.match(r" *1/\d+ ", line):
-                break
-        process.send_signal(number)
-        out, error = process.communicate(timeout=60)
+        try:
+            assert process.stdout is not None
+            for line in process.stdout:  # until the first epoch is on the screen
+                if re.match(r" *1/\d+ ", line):
+                    break
+            process.send_signal(number)
+            out, error = process.communicate(timeout=60)
+        finally:
+            process.kill()
     assert process.returncode == 130
     assert "--resume" in out
     assert error == "masksmith: interrupted.\n"

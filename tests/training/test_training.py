@@ -13,10 +13,10 @@ import masksmith
 from helpers import write_set
 from masksmith import recipe
 from masksmith.errors import InputError, RecipeError, RunError
+from masksmith.events import Epoch, Listener
 from masksmith.metrics import Confusion, from_dict, summarize
 from masksmith.modelfile import read_tensors
 from masksmith.run import LOG_COLUMNS, Run
-from masksmith.training.events import Epoch, Listener
 
 TINY: dict[str, object] = {"crop": 32, "batch_size": 2, "model.width": 4, "model.depth": 3, "steps": 6, "device": "cpu"}
 

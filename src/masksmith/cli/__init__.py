@@ -6,6 +6,7 @@ traceback.
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Sequence
 from typing import Annotated
@@ -67,6 +68,9 @@ def build() -> typer.Typer:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code: 0, 2 wrong input, 3 the environment."""
+    # Threads that wait for each other by spinning cost four fifths of the speed as soon as another
+    # program uses the machine (benchmarks/threads.md); this must stand before torch is loaded.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     words = list(sys.argv[1:] if arguments is None else arguments)
     if words and not words[0].startswith("-") and words[0] not in COMMANDS:
         guess = nearest(words[0], COMMANDS)
@@ -98,6 +102,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _unexpected(error: Exception) -> int:
     if type(error).__name__ in {"MemoryError", "OutOfMemoryError"}:  # Python's and torch's
         return _fail(_NO_MEMORY, 3)
+    if isinstance(error, OSError):
+        return _fail(
+            f"{error.filename or 'output'}: expected a file to read or write, received: {error.strerror}; check space and permissions.",
+            3,
+        )
     return _fail(f"internal error: {type(error).__name__}: {error}; masksmith --debug … shows where.", 1)
 
 

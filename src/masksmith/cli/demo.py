@@ -39,7 +39,7 @@ def command(
 
     settings = {**(_SHAPES if shapes else _NUCLEI), **({"budget": budget} if budget else {})}
     out = show.console()
-    files.claim_folder(output, overwrite=overwrite, marker="demo.json")
+    files.claim_folder(output, overwrite=overwrite, ours=("demo.json", "data", "run", "test", "predictions"))
     files.write_text(output / "demo.json", json.dumps(settings) + "\n")
     data = drawings.write(output / "data", count=240, size=128, num_classes=5) if shapes else nuclei()
     out.print(f"Training a U-Net on {data}, for {settings['budget']}.\n", markup=False)

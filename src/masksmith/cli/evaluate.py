@@ -44,7 +44,7 @@ def command(
             settings=settings,
             device=device,
             overwrite=overwrite,
-            progress=shown.predicted,
+            listener=shown,
         )
     out = show.console()
     out.print(f"{split} part, {measured.ignored_pixels:,} pixels ignored", style="bold")

@@ -35,11 +35,15 @@ def command(
     from masksmith.inference import segmenter
     from masksmith.outputs import OUTPUTS
 
-    wanted = [word.strip() for word in save.split(",") if word.strip()]
-    for word in wanted:
-        if word not in OUTPUTS:
-            raise unknown_name("output", word, OUTPUTS, where="--save")
+    wanted = _outputs(save)
     found = find_pictures(pictures)
+    if output.resolve() in {path.resolve() for path in pictures}:
+        raise InputError(
+            where=output,
+            expected="another folder than that of the pictures",
+            received="the same",
+            remedy="give one of its own, or the masks would be taken for pictures the next time",
+        )
     targets = {name: {word: output / f"{name}_{word}.png" for word in wanted} for name in found}
     for target in (t for row in targets.values() for t in row.values()):
         files.refuse_existing(target, overwrite=overwrite)
@@ -67,6 +71,16 @@ def command(
         typer.echo(f"masksmith: {other}", err=True)
     if faults:
         raise faults[0]
+
+
+def _outputs(save: str) -> list[str]:
+    from masksmith.outputs import OUTPUTS
+
+    wanted = [word.strip() for word in save.split(",") if word.strip()]
+    for word in wanted:
+        if word not in OUTPUTS:
+            raise unknown_name("output", word, OUTPUTS, where="--save")
+    return wanted
 
 
 def _print(rows: list[list[str]], header: list[str]) -> None:

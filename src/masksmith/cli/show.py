@@ -12,14 +12,14 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from masksmith.training.events import Epoch, Listener
+from masksmith.events import Epoch, Listener
 
 
 def console() -> Console:
     """Standard output, each line written at once; without a terminal no line is broken."""
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(line_buffering=True)
-    return Console(highlight=False, soft_wrap=not sys.stdout.isatty())
+    return Console(highlight=False, markup=False, emoji=False, soft_wrap=not sys.stdout.isatty())
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[str]], *, last_is_total: bool = False) -> Table:

@@ -108,7 +108,15 @@ def call_transform(transform: Transform, pixels_HWC: Pixels, mask_HW: U8) -> tup
     Raises:
         RecipeError: no mapping with an image and a mask of one size.
     """
-    answer: Any = transform(image=pixels_HWC, mask=mask_HW)  # somebody else's function: anything may come
+    try:
+        answer: Any = transform(image=pixels_HWC, mask=mask_HW)
+    except Exception as error:  # somebody else's function: anything may come
+        raise RecipeError(
+            where="augment.callable",
+            expected="f(image=, mask=) -> dict",
+            received=f"{type(error).__name__}: {error}",
+            remedy="correct the callable",
+        ) from error
     image, mask = (answer.get("image"), answer.get("mask")) if isinstance(answer, Mapping) else (None, None)
     if not (isinstance(image, np.ndarray) and isinstance(mask, np.ndarray) and image.shape[:2] == mask.shape):
         raise RecipeError(

@@ -93,6 +93,13 @@ def _folders(root: Path | None, settings: DataSettings) -> tuple[str, list[Folde
                 received="one of them",
                 remedy="give --images DIR --masks DIR",
             )
+        if Path(settings.images).resolve() == Path(settings.masks).resolve():
+            raise InputError(
+                where="--images/--masks",
+                expected="two folders, one of pictures and one of masks",
+                received="one folder twice",
+                remedy="move the masks to a folder of their own",
+            )
         return "given folders", [
             Folders(None, existing_folder(Path(settings.images)), existing_folder(Path(settings.masks)))
         ]
@@ -186,6 +193,10 @@ def _pair(part: Folders, unmatched: str, notes: list[str]) -> list[Pair]:
 def _by_stem(folder: Path) -> dict[str, Path]:
     found: dict[str, Path] = {}
     for path in sorted(folder.iterdir()):
+        if path.is_symlink() and not path.exists():
+            raise DataError(
+                where=path, expected="a file", received="a link that leads nowhere", remedy="mend or remove it"
+            )
         if path.is_file() and images.is_picture(path):
             if path.stem in found:
                 raise DataError(
@@ -272,10 +283,12 @@ def _find_table(root: Path, settings: DataSettings) -> Path | None:
 
 
 def _is_table(path: Path) -> bool:
+    if path.name == "classes.csv":  # whatever is in it: a fault there is to be told, not passed over
+        return True
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
-            header = next(csv.reader(file), [])
-    except (OSError, UnicodeDecodeError, csv.Error):
+            header = file.readline()
+    except (OSError, UnicodeDecodeError):
         return False
-    columns = {c.strip().lower() for c in header}
-    return path.name == "classes.csv" or ("name" in columns and {"r", "g", "b"} <= columns)
+    columns = {c.strip().lower() for c in header.replace(";", ",").split(",")}
+    return {"name", "r", "g", "b"} <= columns

@@ -12,6 +12,9 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
+import numpy as np
+import numpy.typing as npt
+
 from masksmith import images, labels
 from masksmith.classes import ClassTable
 from masksmith.data.dataset import Dataset, Pair
@@ -22,6 +25,9 @@ from masksmith.recipe import DataSettings
 
 # Decoding and counting leave Python's lock, so a few threads help on any machine.
 _THREADS = 4
+
+# The square of a value must fit float32, in which networks compute.
+_LARGEST = 1e18
 
 T = TypeVar("T")
 Progress = Callable[[int, int], None]
@@ -81,7 +87,7 @@ def examine(
         seen = _followed(results, progress, len(dataset.pairs), total)
     faults += [r for r in seen if isinstance(r, DataError)]
     facts = [r for r in seen if isinstance(r, PairFacts)]
-    disagreements = _disagreements(dataset, facts)
+    disagreements = [*_disagreements(dataset, facts), *_too_few_classes(chosen)]
     fingerprint = summarize(facts) if facts and not disagreements else None
     notes = (*dataset.notes, *(_notes(fingerprint, chosen) if fingerprint else ()))
     return Checkup(dataset, decision, fingerprint, (*faults, *disagreements), notes)
@@ -124,6 +130,8 @@ def _try_facts(pair: Pair, table: ClassTable, unreadable: set[str]) -> PairFacts
     try:
         pixels = images.read(pair.image).pixels_HWC
         height, width, channels = pixels.shape
+        if fault := _unusable(pixels, pair):
+            return fault
         if str(pair.mask) in unreadable:
             return None
         mask = labels.read_mask(pair.mask, table)
@@ -138,6 +146,21 @@ def _try_facts(pair: Pair, table: ClassTable, unreadable: set[str]) -> PairFacts
         )
     counts = count_classes(mask, len(table))
     return PairFacts(pair.split, height, width, channels, str(pixels.dtype), *sums(pixels), counts)
+
+
+def _unusable(pixels_HWC: npt.NDArray[np.generic], pair: Pair) -> DataError | None:
+    """Floats that no network can be fed."""
+    if pixels_HWC.dtype.kind != "f":
+        return None
+    finite = pixels_HWC[np.isfinite(pixels_HWC)]
+    if finite.size and float(np.abs(finite).max()) <= _LARGEST:
+        return None
+    return DataError(
+        where=pair.image,
+        expected=f"numbers up to {_LARGEST:g}",
+        received="none that is finite" if not finite.size else f"{float(np.abs(finite).max()):g}",
+        remedy="mend the picture, or leave it out",
+    )
 
 
 def _disagreements(dataset: Dataset, facts: list[PairFacts]) -> list[DataError]:
@@ -158,6 +181,19 @@ def _disagreements(dataset: Dataset, facts: list[PairFacts]) -> list[DataError]:
     return found
 
 
+def _too_few_classes(table: ClassTable) -> list[DataError]:
+    if len(table) > 1:
+        return []
+    return [
+        DataError(
+            where="class table",
+            expected="two classes or more, the background being one",
+            received=f"one ({table.names[0]})",
+            remedy="name the others, or ignore fewer",
+        )
+    ]
+
+
 def _notes(fingerprint: Fingerprint, table: ClassTable) -> list[str]:
     notes = []
     for split, pixels in fingerprint.class_pixels.items():
@@ -165,6 +201,10 @@ def _notes(fingerprint: Fingerprint, table: ClassTable) -> list[str]:
         if absent:
             cause = "it cannot be learnt" if split == "train" else "its figures will be n/a"
             notes.append(f"no pixel of {', '.join(absent)} in the {split or 'whole'} part: {cause}")
+    colors = Counter(e.color for e in table.classes)
+    alike = [e.name for e in table.classes if colors[e.color] > 1]
+    if alike:
+        notes.append(f"of one colour, so that they look alike in masks and overlays: {', '.join(alike)}")
     ignored = [e.name for e in table.ignored]
     if ignored:
         notes.append(f"ignored in loss and figures: {', '.join(ignored)}")

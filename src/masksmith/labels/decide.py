@@ -67,10 +67,10 @@ def _with_table(scans: Sequence[MaskScan], given: tuple[Entry, ...]) -> Decision
     if any(_is_lossy(scan.path) for scan in scans):
         raise _too_many(scans, len(values), "values")
     if len(by_value) == 2 and len(values) <= 2 and min(values) == 0 and not by_value.ignored:
-        second = replace(given[1], value=max(values))
-        return Decision(
-            ClassTable((given[0], second), "value"), "binary", f"two classes, and the masks hold 0 and {max(values)}"
-        )
+        # The class that is black in the table is the one that 0 stands for.
+        zero = 1 if given[1].color == (0, 0, 0) else 0
+        entries = tuple(replace(e, value=0 if i == zero else max(values)) for i, e in enumerate(given))
+        return Decision(ClassTable(entries), "binary", f"two classes, and the masks hold 0 and {max(values)}")
     return Decision(by_value, "index", "the masks hold numbers")
 
 
@@ -87,6 +87,7 @@ def _without_table(scans: Sequence[MaskScan]) -> Decision:
         )
     if len(values) > 2 and any(_is_lossy(scan.path) for scan in scans):
         raise _too_many(scans, len(values), "values")
+    _check_agreement(scans, values)
     palette = {value: color for s in scans for value, color in s.palette.items()}
     if len(values) == 2 and min(values) == 0 and max(values) > 1:
         top = max(values)
@@ -107,6 +108,29 @@ def _without_table(scans: Sequence[MaskScan]) -> Decision:
         entries = (*entries, Entry("ignore", (255, 255, 255), ignored, ignored=True))
         reason += "; 255 is taken as ignore"
     return Decision(ClassTable(entries), kind, reason)
+
+
+def _check_agreement(scans: Sequence[MaskScan], values: set[int]) -> None:
+    """Masks of one set mean the same by the same value."""
+    seen: dict[int, tuple[int, Path]] = {}
+    for scan in scans:
+        for value, color in scan.palette.items():
+            before, path = seen.setdefault(value, (color, scan.path))
+            if before != color:
+                raise DataError(
+                    where=scan.path,
+                    expected=f"the palette of {path.name}, where {value} is {unpack(before)}",
+                    received=f"{unpack(color)} for {value}",
+                    remedy="list the classes with their colours in classes.csv (name,r,g,b), which then decide",
+                )
+    if values == {0, 1, 255} and not any({1, 255} <= set(s.values or ()) for s in scans):
+        ones, tops = (next(s.path for s in scans if v in (s.values or ())) for v in (1, 255))
+        raise DataError(
+            where=tops,
+            expected=f"0 and 1 as in {ones.name}",
+            received="0 and 255, and no mask that holds both 1 and 255",
+            remedy="write all masks in one way; if 255 means ignore, say so in classes.csv with the columns name,value,role",
+        )
 
 
 def _colors(scans: Sequence[MaskScan]) -> Decision:

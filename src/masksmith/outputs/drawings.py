@@ -13,8 +13,8 @@ from masksmith.outputs.mask import encode_mask, encode_picture
 
 # Sides that a shape can still be told in, and that a PNG of it is worth drawing in.
 _SIZES_PX = (32, 8192)
-# How our own folder is told from somebody's data set when it is to be overwritten.
-_MARKER = "shapes.json"
+# What such a folder holds; the first tells it from somebody's data set.
+_OURS = ("shapes.json", "classes.csv", "train", "val", "test")
 # Of ten drawings eight are to train on, one to validate on, one for the test.
 _PARTS = ("train",) * 8 + ("val", "test")
 
@@ -50,9 +50,9 @@ def write(
         )
     table = shapes.class_table(num_classes)
     folder = Path(out)
-    files.claim_folder(folder, overwrite=overwrite, marker=_MARKER)
+    files.claim_folder(folder, overwrite=overwrite, ours=_OURS)
     about = {"count": count, "size": size, "classes": num_classes, "seed": seed}
-    files.write_text(folder / _MARKER, json.dumps(about) + "\n")
+    files.write_text(folder / _OURS[0], json.dumps(about) + "\n")
     files.write_text(folder / "classes.csv", table.to_csv())
     for index in range(count):
         # The first three go one to each part, so that a small set has all of them.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,6 +12,7 @@ from masksmith.data.batches import PairReader
 from masksmith.data.dataset import Dataset, Pair
 from masksmith.data.layouts import SPLITS
 from masksmith.errors import DataError, unknown_name
+from masksmith.events import Listener
 from masksmith.inference import evaluate as scoring
 from masksmith.inference.segmenter import load
 from masksmith.metrics import Figures, summarize
@@ -32,7 +32,7 @@ def evaluate(  # noqa: PLR0913 - six of them are keyword-only options
     settings: DataSettings | None = None,
     device: str = "auto",
     overwrite: bool = False,
-    progress: Callable[[int, int], None] = lambda done, total: None,
+    listener: Listener | None = None,
 ) -> Figures:
     """Score a run on pictures with masks, at the masks' own resolution.
 
@@ -45,13 +45,14 @@ def evaluate(  # noqa: PLR0913 - six of them are keyword-only options
         settings: folders by name, and what to do about pictures without a mask.
         device: "auto", "cpu", "cuda" or "mps".
         overwrite: replace an earlier evaluation in ``output``.
-        progress: called with (pictures done, pictures in all).
+        listener: hears of progress and of pictures that the training did not know.
 
     Raises:
         InputError: no such run, data or part, or masks that its classes do not cover.
     """
     if split not in _SPLITS:
         raise unknown_name("part", split, _SPLITS, where=f"--split {split}")
+    listener = listener or Listener()
     segmenter = load(run, device=device)
     settings = settings or DataSettings()
     folder = Run(Path(run))
@@ -59,15 +60,15 @@ def evaluate(  # noqa: PLR0913 - six of them are keyword-only options
         found = folder.read_dataset()
     else:
         found = dataset.find(None if data is None else Path(data), settings, training=False)
-        if folder.split_file.is_file():
-            found = _as_in_training(found, folder.read_dataset())
+        found = _as_in_training(found, folder, listener)
     pairs = _part(found, split)
     table = segmenter.model.table
+    listener.message(f"{len(pairs)} picture{'s' if len(pairs) > 1 else ''} to score")
     doctor.examine(replace(found, pairs=tuple(pairs)), settings, table).require()
     if output is not None:
-        files.claim_folder(Path(output), overwrite=overwrite, marker=summary.EVALUATION_FILE)
+        files.claim_folder(Path(output), overwrite=overwrite, ours=summary.EVALUATION_FILES)
     reader = PairReader(pairs, table, segmenter.model.preprocessing)
-    measured = summarize(scoring.confusion(segmenter, reader, progress), table.names)
+    measured = summarize(scoring.confusion(segmenter, reader, listener.predicted), table.names)
     if output is not None:
         summary.write_evaluation(Path(output), split, segmenter, reader, measured)
     return measured
@@ -86,9 +87,14 @@ def _part(found: Dataset, split: str) -> list[Pair]:
     return pairs
 
 
-def _as_in_training(found: Dataset, trained: Dataset) -> Dataset:
-    """Give pictures of an unsplit folder the part that they had in the training."""
-    parts = {p.image.resolve(): p.split for p in trained.pairs}
-    return replace(
-        found, pairs=tuple(replace(p, split=p.split or parts.get(p.image.resolve(), "")) for p in found.pairs)
-    )
+def _as_in_training(found: Dataset, run: Run, listener: Listener) -> Dataset:
+    """Give pictures of an unsplit folder the part that they had in the training.
+
+    They are known by their path or, since data sets move, by their name.
+    """
+    by_path, by_name = run.parts()
+    parts = [p.split or by_path.get(p.image.resolve()) or by_name.get(p.name, "") for p in found.pairs]
+    unknown = parts.count("")
+    if unknown:
+        listener.message(f"{unknown} of {len(parts)} pictures are not known from the training and count in any part")
+    return replace(found, pairs=tuple(replace(p, split=part) for p, part in zip(found.pairs, parts, strict=True)))

@@ -15,8 +15,8 @@ from masksmith.metrics import Figures
 from masksmith.report import figures as charts
 from masksmith.run import Run
 
-EVALUATION_FILE = "evaluation.json"
-"""Another name than a run's metrics.json, so that no evaluation is written over a run."""
+EVALUATION_FILES = ("evaluation.json", "confusion.png", "samples.png")
+"""What an evaluation writes; the first is named differently in a run, which is never written over."""
 
 
 def write_training(run: Run, segmenter: Segmenter, validation: PairReader, measured: Figures) -> None:
@@ -30,7 +30,7 @@ def write_training(run: Run, segmenter: Segmenter, validation: PairReader, measu
 
 def write_evaluation(folder: Path, split: str, segmenter: Segmenter, reader: PairReader, measured: Figures) -> None:
     """``evaluation.json``, the confusion matrix and samples of an evaluation."""
-    Run(folder).write_json(EVALUATION_FILE, {"part": split, "pictures": len(reader), **measured.to_dict()})
+    Run(folder).write_json(EVALUATION_FILES[0], {"part": split, "pictures": len(reader), **measured.to_dict()})
     files.write_bytes(folder / "confusion.png", charts.confusion(measured))
     files.write_bytes(folder / "samples.png", grid(segmenter, reader))
 

@@ -16,6 +16,7 @@ from lightning_fabric import Fabric
 
 from masksmith import losses, modelfile
 from masksmith.errors import RunError
+from masksmith.events import Epoch, Listener
 from masksmith.inference import evaluate
 from masksmith.metrics import Figures, summarize
 from masksmith.models.unet import UNet
@@ -23,7 +24,6 @@ from masksmith.planning import probe
 from masksmith.run import Run
 from masksmith.training import optimisation, state
 from masksmith.training.averaging import Average
-from masksmith.training.events import Epoch, Listener
 from masksmith.training.prepare import Job
 from masksmith.training.state import Progress
 
@@ -59,7 +59,7 @@ def train(job: Job, run: Run, listener: Listener, *, resume: bool) -> None:
                 x_BCHW, y_BHW = fabric.to_device(next(batches))
                 loss = criterion(network(x_BCHW), y_BHW) / recipe.accumulate
                 fabric.backward(loss)
-                progress.loss_sum += loss.item()
+                progress.add_loss(loss.item())
             norm = fabric.clip_gradients(network, optimiser, max_norm=recipe.clip or math.inf, error_if_nonfinite=False)
             finite = norm is None or bool(torch.isfinite(norm))
             bad_in_a_row = 0 if finite else bad_in_a_row + 1
@@ -113,6 +113,8 @@ def _end_epoch(
     recipe, per_epoch = job.recipe, job.steps_per_epoch
     steps = recipe.steps or 1
     epoch, last = -(-progress.step // per_epoch), progress.step == steps
+    if progress.bad_count >= progress.loss_count:
+        raise _diverged(run, progress.step, recipe.lr)
     miou, best = None, False
     if epoch % (recipe.validate_every or 1) == 0 or last:
         figures = validate(job, average.network)
@@ -126,7 +128,7 @@ def _end_epoch(
                 replace(job.model, weights=average.network.state_dict(), figures={"validation": figures.to_dict()}),
             )
         _warn(figures, listener)
-    loss = progress.loss_sum / max(1, progress.loss_count)
+    loss = progress.loss_sum / progress.loss_count * recipe.accumulate
     pictures_per_s = steps_per_s * recipe.batch_size * recipe.accumulate
     lr = optimisation.rate(recipe, progress.step - 1, steps)
     progress.log.append(
@@ -140,7 +142,7 @@ def _end_epoch(
             round(progress.elapsed_s, 2),
         ]
     )
-    progress.loss_sum, progress.loss_count = 0.0, 0
+    progress.loss_sum, progress.loss_count, progress.bad_count = 0.0, 0, 0
     run.write_log(progress.log)
     left_s = progress.elapsed_s / progress.step * (steps - progress.step)
     listener.epoch(Epoch(epoch, -(-steps // per_epoch), loss, miou, best, pictures_per_s, left_s))
@@ -165,6 +167,6 @@ def _diverged(run: Run, step: int, lr: float) -> RunError:
     return RunError(
         where=f"{run.path}, step {step}",
         expected="a finite loss",
-        received=f"NaN or infinity in {_MOST_BAD_STEPS} steps in a row",
+        received="NaN or infinity in one step after the other",
         remedy=f"lower the learning rate (lr={lr / 10:g}), or use precision=fp32",
     )

@@ -19,7 +19,7 @@ from masksmith.classes import ClassTable
 from masksmith.data.batches import Batches, PairReader, Sampling, visits
 from masksmith.data.dataset import Dataset
 from masksmith.data.fingerprint import Fingerprint
-from masksmith.errors import DataError, RecipeError
+from masksmith.errors import RecipeError
 from masksmith.inference.segmenter import Segmenter
 from masksmith.modelfile import ModelFile
 from masksmith.models import presets
@@ -49,16 +49,8 @@ def network_arguments(recipe: Recipe, channels: int, table: ClassTable) -> dict[
     """The arguments of :class:`UNet` for these data.
 
     Raises:
-        DataError: fewer than two classes.
         RecipeError: a sigmoid head for other than two classes.
     """
-    if len(table) < 2:
-        raise DataError(
-            where="class table",
-            expected="two classes or more, the background being one",
-            received=f"one ({table.names[0]})",
-            remedy="name the others, or ignore fewer",
-        )
     preset = presets.find(recipe.model.preset)
     arguments: dict[str, Any] = {**preset.settings, **recipe.model.overrides()}
     names = {name for _, name in losses.parse(recipe.loss)}

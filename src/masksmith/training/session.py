@@ -15,6 +15,7 @@ from masksmith.data import dataset, doctor
 from masksmith.data.augment import load_transform
 from masksmith.data.doctor import Checkup
 from masksmith.errors import RecipeError, RunError
+from masksmith.events import Listener
 from masksmith.inference.segmenter import Segmenter
 from masksmith.metrics import from_dict
 from masksmith.planning import probe
@@ -22,7 +23,6 @@ from masksmith.recipe import Recipe
 from masksmith.report import summary
 from masksmith.run import Run
 from masksmith.training import loop, prepare, state
-from masksmith.training.events import Listener
 
 # The settings that a resumed training may change; all others decide what was trained already.
 _RESUMABLE = {"steps", "epochs", "workers", "patience", "validate_every"}
@@ -64,6 +64,7 @@ def train(
     table, fingerprint = checkup.require()
     _describe(checkup, listener)
     job = prepare.job(chosen, found, table, fingerprint)
+    job.batches.batch(0)  # whatever is wrong with crops and transforms is told before a folder is made
     folder = Run(Path(run))
     folder.start(job.recipe, table, found, overwrite=overwrite)
     job = prepare.settle_length(job, started)

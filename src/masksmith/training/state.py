@@ -5,6 +5,7 @@ Rule: a training that is stopped and resumed gives the same weights, to the bit,
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -26,13 +27,22 @@ class Progress:
     validations_since_best: int = 0
     loss_sum: float = 0.0
     loss_count: int = 0
+    bad_count: int = 0
+    """Batches of this epoch whose loss was no number."""
     elapsed_s: float = 0.0
     log: list[list[float | int | None]] = field(default_factory=list)
+
+    def add_loss(self, loss: float) -> None:
+        """Take in the loss of a batch, if it is a number."""
+        if math.isfinite(loss):
+            self.loss_sum += loss
+            self.loss_count += 1
+        else:
+            self.bad_count += 1
 
     def advance(self, elapsed_s: float) -> None:
         """One more step is done."""
         self.step += 1
-        self.loss_count += 1
         self.elapsed_s = elapsed_s
 
 

@@ -1,4 +1,4 @@
-"""What a training says while it runs, for whoever shows it."""
+"""What long work says while it runs, for whoever shows it."""
 
 from __future__ import annotations
 
@@ -29,6 +29,9 @@ class Listener:
 
     def step(self, done: int, total: int) -> None:
         """``done`` of ``total`` steps are trained."""
+
+    def predicted(self, done: int, total: int) -> None:
+        """``done`` of ``total`` pictures are predicted."""
 
     def epoch(self, line: Epoch) -> None:
         """An epoch has ended."""
