@@ -68,9 +68,10 @@ def build() -> typer.Typer:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code: 0, 2 wrong input, 3 the environment."""
-    # Threads that wait for each other by spinning cost four fifths of the speed as soon as another
-    # program uses the machine (benchmarks/threads.md); this must stand before torch is loaded.
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    # Threads that wait for each other by spinning stand in each other's way as soon as another
+    # program uses the machine: beside one busy process a training step on two cores took 4.8 s
+    # instead of 0.35 s, with this bound about 1 s. It is read when torch is loaded, which is later.
+    os.environ.setdefault("GOMP_SPINCOUNT", "5000")
     words = list(sys.argv[1:] if arguments is None else arguments)
     if words and not words[0].startswith("-") and words[0] not in COMMANDS:
         guess = nearest(words[0], COMMANDS)
