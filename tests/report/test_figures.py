@@ -7,9 +7,9 @@ import io
 import numpy as np
 from PIL import Image
 
-from masksmith.classes import ClassTable, make_entries
+from masksmith.classes import ClassTable, Entry, make_entries
 from masksmith.metrics import Confusion, summarize
-from masksmith.outputs.overlay import blend, show
+from masksmith.outputs.overlay import blend, show, tints
 from masksmith.report import figures, summary
 
 TABLE = ClassTable(make_entries(["ground", "house"]))
@@ -60,6 +60,17 @@ def test_an_overlay_leaves_a_black_background_clear_and_tints_the_rest() -> None
     assert out[4, 4].tolist() == [int(100 * 0.55 + c * 0.45) for c in TABLE.classes[1].color]
     assert out[3, 4].tolist() == list(TABLE.classes[1].color)
     assert rgb[4, 4].tolist() == [100, 100, 100]
+
+
+def test_grey_classes_on_a_grey_picture_get_a_colour_that_is_seen() -> None:
+    table = ClassTable((Entry("cell", (0, 0, 0), 0), Entry("membrane", (255, 255, 255), 1)))
+    grey, colored = np.full((4, 4, 3), 100, np.uint8), np.full((4, 4, 3), (100, 90, 80), np.uint8)
+    assert tints(colored, table) == [(0, 0, 0), (255, 255, 255)]
+    background, membrane = tints(grey, table)
+    assert background == (0, 0, 0)
+    assert len(set(membrane)) > 1
+    mask = np.ones((4, 4), np.uint8)
+    assert len(set(blend(grey, mask, table)[2, 2].tolist())) > 1
 
 
 def test_16_bit_pictures_are_stretched_to_be_seen() -> None:

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from masksmith.classes import U8, ClassTable
+from masksmith.classes import U8, ClassTable, Color, default_color
 from masksmith.inference.prediction import Prediction
 from masksmith.outputs.mask import encode_picture
 
@@ -35,9 +35,24 @@ def show(pixels_HWC: npt.NDArray[np.generic]) -> U8:
     return rgb
 
 
+def tints(rgb_HW3: U8, table: ClassTable) -> list[Color]:
+    """The colour that each class is shown in over this picture.
+
+    That of the class table; but grey on a grey picture would not be seen, and gets a colour.
+    """
+    first, second, third = (rgb_HW3[..., c] for c in range(3))
+    is_grey = bool(np.array_equal(first, second) and np.array_equal(second, third))
+    return [
+        default_color(index) if is_grey and index > 0 and len(set(entry.color)) == 1 else entry.color
+        for index, entry in enumerate(table.classes)
+    ]
+
+
 def blend(rgb_HW3: U8, mask_HW: U8, table: ClassTable) -> U8:
     """The picture tinted by class. A black background class is left clear, so that it shows."""
-    colors = table.decode(mask_HW)
+    lookup = np.full((256, 3), 255, np.uint8)
+    lookup[: len(table)] = tints(rgb_HW3, table)
+    colors = lookup[mask_HW]
     clear = np.zeros(256, bool)
     clear[0] = table.classes[0].color == (0, 0, 0)
     clear[len(table) :] = True

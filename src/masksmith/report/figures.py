@@ -12,7 +12,7 @@ from matplotlib.patches import Patch
 
 from masksmith.classes import IGNORE, U8, ClassTable
 from masksmith.metrics import Figures
-from masksmith.outputs.overlay import blend, show
+from masksmith.outputs.overlay import blend, show, tints
 
 # Green: right; red: predicted and not there; blue: there and not predicted; grey: ignored.
 _RIGHT, _EXTRA, _MISSED, _OUT = (235, 235, 235), (213, 94, 0), (0, 114, 178), (160, 160, 160)
@@ -91,7 +91,8 @@ def samples(rows: Sequence[tuple[str, np.ndarray, U8, U8]], table: ClassTable) -
         place.set_title(title, fontsize=10)
     two = len(table) == 2
     keys = [("extra", _EXTRA), ("missed", _MISSED)] if two else [("wrong", _WRONG)]
-    patches = [Patch(facecolor=_unit(e.color), edgecolor="#888888", label=e.name) for e in table.classes[:16]]
+    named = list(zip(tints(show(rows[0][1]), table), table.names, strict=True))[:16]
+    patches = [Patch(facecolor=_unit(color), edgecolor="#888888", label=name) for color, name in named]
     patches += [Patch(facecolor=_unit(color), edgecolor="#888888", label=label) for label, color in keys]
     figure.legend(handles=patches, loc="outside lower center", ncols=min(8, len(patches)), fontsize=8, frameon=False)
     return _png(figure)
