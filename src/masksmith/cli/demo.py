@@ -16,7 +16,7 @@ _NUCLEI: dict[str, object] = {"budget": "2m", "augment.flip": "all"}
 # Drawings are as many as one likes and all alike in style: instead of being turned by a few degrees,
 # which blurs their borders, there are more of them, and a higher rate is safe.
 _SHAPES: dict[str, object] = {
-    "budget": "160s",
+    "budget": "205s",
     "lr": 5e-3,
     "augment.flip": "all",
     "augment.rotate_deg": 0,
@@ -33,7 +33,7 @@ def command(
     ] = False,
     budget: Annotated[
         str | None,
-        typer.Option("--budget", metavar="TIME", help="Time to train for. [default: 2m, with --shapes 160s]"),
+        typer.Option("--budget", metavar="TIME", help="Time to train for. [default: 2m, with --shapes 205s]"),
     ] = None,
     overwrite: options.Overwrite = False,
     quiet: options.Quiet = False,
@@ -50,7 +50,7 @@ def command(
     out = show.console()
     files.claim_folder(output, overwrite=overwrite, ours=("demo.json", "data", "run", "test", "predictions"))
     files.write_text(output / "demo.json", json.dumps(settings) + "\n")
-    data = drawings.write(output / "data", count=480, size=96, num_classes=4) if shapes else nuclei()
+    data = drawings.write(output / "data", count=600, size=96, num_classes=4) if shapes else nuclei()
     out.print(f"Training a U-Net on {data}, for {settings['budget']}.\n", markup=False)
     with show.Show(quiet=quiet) as shown:
         shown.stop_on_signals()

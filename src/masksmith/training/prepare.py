@@ -7,6 +7,7 @@ without deciding again.
 from __future__ import annotations
 
 import copy
+import math
 import statistics
 import time
 from dataclasses import dataclass, replace
@@ -27,6 +28,7 @@ from masksmith.models.unet import UNet
 from masksmith.planning import probe
 from masksmith.recipe import Recipe, seconds
 from masksmith.training import optimisation
+from masksmith.training.averaging import Average
 
 # The crop that a small network on two cores learns most from in a minute; smaller pictures are
 # taken whole, padded up to the network's stride.
@@ -158,14 +160,17 @@ def _measure(job: Job) -> tuple[float, float]:
     recipe, device = job.recipe, next(trial.parameters()).device
     optimiser, criterion = optimisation.optimiser(trial, recipe), losses.build(recipe.loss)
     precision = probe.precision(recipe.precision, device)
+    average = Average(trial, recipe.ema)
     rng, times = torch.get_rng_state(), []
     begun = time.monotonic()
     for x, y in job.batches.stream(0, 2 * _MEASURED_STEPS, recipe.workers):
         with probe.autocast(device, precision):
             logits = trial(x.to(device))
         criterion(logits, y.to(device)).backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
+        torch.nn.utils.clip_grad_norm_(trial.parameters(), recipe.clip or math.inf)
         optimiser.step()
         optimiser.zero_grad()
+        average.update(0)
         if device.type == "cuda":
             torch.cuda.synchronize()
         times.append(time.monotonic() - begun)
