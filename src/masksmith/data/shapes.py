@@ -111,7 +111,7 @@ def _background(size_px: int, rng: np.random.Generator) -> npt.NDArray[np.float6
 
 def _stencil(size_px: int, kind: str, rng: np.random.Generator) -> U8:
     """One shape at a random place, size and turn: uint8 (H, W), 0 or 1."""
-    radius = size_px * rng.uniform(0.12, 0.26)
+    radius = size_px * rng.uniform(0.11, 0.24)
     center = rng.uniform(radius, size_px - radius, 2)
     angle = rng.uniform(0, 2 * math.pi)
     turn = np.array([[math.cos(angle), -math.sin(angle)], [math.sin(angle), math.cos(angle)]])
