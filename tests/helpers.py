@@ -23,7 +23,9 @@ def draw_pair(
     column = width / max(1, len(values) - 1)
     for position, value in enumerate(values[1:]):
         top, bottom = int(rng.integers(1, height // 3)), int(rng.integers(2 * height // 3, height))
-        left, right = int(position * column) + 1, max(int((position + 1) * column) - 1, int(position * column) + 2)
+        # The sides differ too: pictures of one set are no copies of each other.
+        left = int(position * column) + 1 + int(rng.integers(0, max(1, int(column) // 3)))
+        right = max(int((position + 1) * column) - 1 - int(rng.integers(0, max(1, int(column) // 3))), left + 1)
         mask[top:bottom, left:right] = value
         picture[top:bottom, left:right] = [(130 + 70 * position + 45 * c) % 256 for c in range(channels)]
     noise = rng.integers(-12, 13, picture.shape)

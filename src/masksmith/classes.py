@@ -10,7 +10,7 @@ import io
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -22,7 +22,7 @@ IGNORE = 255
 """The class index of pixels that count neither in the loss nor in a metric."""
 
 Color = tuple[int, int, int]
-Encoding = Literal["value", "color"]
+Encoding = Literal["value", "color", "name", "instances"]
 U8 = npt.NDArray[np.uint8]
 
 # Names that say by themselves "do not count these pixels", as public data sets write them.
@@ -60,11 +60,14 @@ class Entry:
 class ClassTable:
     """The classes in order of their index, then what is ignored.
 
-    ``encoding`` says whether masks are read by ``value`` or by ``color``.
+    ``encoding`` says what stands for a class in the masks: its ``value``, its ``color``, its
+    ``name`` (drawn regions), or any number but 0 (maps of instances, two classes). With ``snap``
+    whatever stands for no class is taken for the nearest one.
     """
 
     entries: tuple[Entry, ...]
     encoding: Encoding = "value"
+    snap: bool = False
 
     def __post_init__(self) -> None:
         if not 1 <= len(self.classes) <= MAX_CLASSES:
@@ -111,34 +114,69 @@ class ClassTable:
         return len(self.classes)
 
     def _key(self, entry: Entry) -> int:
-        return entry.value if self.encoding == "value" else pack(entry.color)
+        return pack(entry.color) if self.encoding == "color" else entry.value
 
-    def encode(self, raw: npt.NDArray[np.integer], where: object) -> U8:
+    def _answers(self, names: Sequence[str]) -> dict[int, int]:
+        """Key -> class index, or ``IGNORE``."""
+        if self.encoding == "name":
+            known = {e.name: IGNORE for e in self.ignored} | {e.name: i for i, e in enumerate(self.classes)}
+            return {local: known[name] for local, name in enumerate(names) if name in known}
+        answers = {self._key(e): IGNORE for e in self.ignored}
+        return answers | {self._key(e): index for index, e in enumerate(self.classes)}
+
+    def resolve(self, keys: Iterable[int], names: Sequence[str] = ()) -> dict[int, int | None]:
+        """Key -> class index, ``IGNORE``, or None for one that no class has."""
+        answers = self._answers(names)
+        if self.encoding == "instances":
+            return {k: answers.get(min(k, 1)) for k in keys}
+        if not self.snap:
+            return {k: answers.get(k) for k in keys}
+        return {k: answers[k if k in answers else self._nearest(k, answers)] for k in keys}
+
+    def _nearest(self, key: int, answers: Iterable[int]) -> int:
+        if self.encoding != "color":
+            return min(answers, key=lambda k: (abs(k - key), k))
+        color = unpack(key)
+        return min(answers, key=lambda k: (sum((a - b) ** 2 for a, b in zip(unpack(k), color, strict=True)), k))
+
+    def encode(self, raw: npt.NDArray[np.integer], where: object, names: Sequence[str] = ()) -> U8:
         """Class indices (H, W) uint8 of a mask as stored; ignored pixels are 255.
 
         Args:
             raw: (H, W) values, or (H, W, 3) colours, as ``encoding`` says.
             where: the file, for the message.
+            names: what the values count in, where regions were drawn.
 
         Raises:
             DataError: a value or colour that no class has.
         """
         keys = pack_pixels(raw) if self.encoding == "color" else raw.astype(np.int64, copy=False)
         present = unique_keys(keys)
-        table = {self._key(e): IGNORE for e in self.ignored}
-        table |= {self._key(e): index for index, e in enumerate(self.classes)}
-        unknown = [int(k) for k in present if int(k) not in table]
-        if unknown:
-            raise self._unknown(keys, unknown, where)
         if len(present) == 0:
             return np.zeros(raw.shape[:2], np.uint8)
-        answers = np.array([table[int(k)] for k in present], np.uint8)
+        found = self.resolve(map(int, present), names)
+        unknown = [k for k, index in found.items() if index is None]
+        if unknown:
+            if self.encoding == "name":
+                raise self._unknown_name(names[unknown[0]] if unknown[0] < len(names) else unknown[0], where)
+            counts = {k: int(np.count_nonzero(keys == k)) for k in unknown}
+            raise self.unknown(counts, where)
+        answers = np.array([found[int(k)] for k in present], np.uint8)
         out: U8 = answers[np.searchsorted(present, keys)]
         return out
 
-    def _unknown(self, keys: npt.NDArray[np.int64], unknown: Sequence[int], where: object) -> DataError:
-        worst = max(unknown, key=lambda k: int(np.count_nonzero(keys == k)))
-        count = int(np.count_nonzero(keys == worst))
+    def _unknown_name(self, name: object, where: object) -> DataError:
+        return DataError(
+            where=where,
+            expected=f"only names of the class table ({', '.join(e.name for e in self.entries[:8])})",
+            received=f'"{name}"',
+            remedy=f"add a class for it to the class table, or ignore it with --ignore {name}",
+        )
+
+    def unknown(self, counts: dict[int, int], where: object) -> DataError:
+        """The error for keys that no class has, with their pixel counts."""
+        worst = max(counts, key=lambda k: counts[k])
+        count, unknown = counts[worst], list(counts)
         kind = "colour" if self.encoding == "color" else "value"
         shown = str(unpack(worst)) if self.encoding == "color" else str(worst)
         option = ",".join(map(str, unpack(worst))) if self.encoding == "color" else str(worst)
@@ -182,7 +220,7 @@ class ClassTable:
     def _matches(self, entry: Entry, mark: str) -> bool:
         if self.encoding == "color":
             return parse_color(mark) == entry.color
-        return mark.lstrip("-").isdigit() and int(mark) == entry.value
+        return self.encoding != "name" and mark.lstrip("-").isdigit() and int(mark) == entry.value
 
     def _mark_entry(self, mark: str) -> Entry:
         color = parse_color(mark)
@@ -190,6 +228,8 @@ class ClassTable:
             return Entry(f"ignored {mark}", color, max(e.value for e in self.entries) + 1, ignored=True)
         if self.encoding == "value" and mark.isdigit():
             return Entry(f"ignored {mark}", (255, 255, 255), int(mark), ignored=True)
+        if self.encoding == "name":  # a class of a file that was not looked at yet
+            return Entry(mark, (255, 255, 255), max(e.value for e in self.entries) + 1, ignored=True)
         raise InputError(
             where=f"--ignore {mark}",
             expected="a class name or " + ("a colour r,g,b" if self.encoding == "color" else "a mask value"),
@@ -198,14 +238,21 @@ class ClassTable:
         )
 
     def to_csv(self) -> str:
-        """The table as text with the columns index,name,r,g,b,value,role; see :func:`read_csv`."""
+        """The table as text with the columns index,name,r,g,b,value,role,read_by; see :func:`read_csv`."""
         out = io.StringIO()
         writer = csv.writer(out, lineterminator="\n")
-        writer.writerow(["index", "name", "r", "g", "b", "value", "role"])
+        writer.writerow(["index", "name", "r", "g", "b", "value", "role", "read_by"])
         indices = {e.name: str(i) for i, e in enumerate(self.classes)}
         for e in self.entries:
             writer.writerow(
-                ["" if e.ignored else indices[e.name], e.name, *e.color, e.value, "ignore" if e.ignored else "class"]
+                [
+                    "" if e.ignored else indices[e.name],
+                    e.name,
+                    *e.color,
+                    e.value,
+                    "ignore" if e.ignored else "class",
+                    self.encoding,
+                ]
             )
         return out.getvalue()
 
@@ -270,6 +317,13 @@ def read_csv(path: Path) -> tuple[Entry, ...]:
             received=f"the columns {', '.join(rows[0])} ({str(error).strip(chr(39))})",
             remedy="correct the header or the row",
         ) from error
+
+
+def read_encoding(path: Path) -> Encoding:
+    """What stands for the classes in the masks, as :meth:`ClassTable.to_csv` has written it."""
+    with path.open(newline="", encoding="utf-8-sig") as file:
+        text = next((row.get("read_by") for row in csv.DictReader(file)), None)
+    return next((known for known in get_args(Encoding) if known == text), "value")
 
 
 def _entry(row: dict[str, str], number: int) -> Entry:

@@ -21,6 +21,10 @@ MAX_PICTURE_PIXELS = 2**28
 # Channels of one picture; hyperspectral cameras deliver up to about 250 bands.
 MAX_CHANNELS = 512
 
+# A file of drawn annotations (COCO, CVAT) that is parsed whole: COCO 2017 has 0.5 GB for 118,000
+# pictures, and parsing takes about six times its size in memory.
+MAX_ANNOTATION_BYTES = 2**30
+
 # Share of the free memory that decoded pictures may take before they are read anew each time:
 # the other half is for the network, whose activations are larger than the pictures.
 CACHE_MEMORY_SHARE = 0.5
@@ -31,3 +35,7 @@ FIGURE_ROWS = 4
 # Side in pixels of the smallest window in which a large picture is predicted; below this the
 # overlap costs more than the window itself.
 MIN_TILE_PX = 512
+
+# Distinct values or colours of one mask that a scan keeps: more than ADE20K's 150 classes; a mask
+# with more is a photograph, blurred, or a map of instances, of which the most frequent tell enough.
+MAX_SCANNED_KEYS = 256

@@ -11,7 +11,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import safetensors
 import safetensors.torch
@@ -68,6 +68,7 @@ def write(path: Path, model: ModelFile) -> None:
         "network": dict(model.network),
         "classes": [[e.name, list(e.color), e.value, e.ignored] for e in model.table.entries],
         "encoding": model.table.encoding,
+        "snap": model.table.snap,
         "preprocessing": model.preprocessing.to_dict(),
         "recipe": model.recipe.model_dump(mode="json"),
         "figures": dict(model.figures),
@@ -94,7 +95,7 @@ def read(path: Path) -> ModelFile:
     try:
         return ModelFile(
             network=about["network"],
-            table=ClassTable(tuple(_entry(*row) for row in about["classes"]), _encoding(about["encoding"])),
+            table=ClassTable(tuple(_entry(*row) for row in about["classes"]), _encoding(about["encoding"]), bool(about.get("snap"))),
             preprocessing=Preprocessing.from_dict(about["preprocessing"]),
             recipe=recipe.parse(about["recipe"], where=path),
             weights=weights,
@@ -163,4 +164,4 @@ def _entry(name: str, color: list[int], value: int, ignored: bool) -> Entry:
 
 
 def _encoding(text: str) -> Encoding:
-    return "color" if text == "color" else "value"
+    return next((known for known in get_args(Encoding) if known == text), "value")

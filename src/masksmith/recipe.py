@@ -42,6 +42,12 @@ class DataSettings(_Section):
     masks: str | None = Field(None, description="folder of masks, likewise")
     classes: str | None = Field(None, description="class table, a CSV with the columns name,r,g,b")
     ignore: tuple[str, ...] = Field((), description="classes, mask values or colours r,g,b that do not count")
+    layout: str | None = Field(None, description="how the files lie, where it is not found by itself")
+    snap: bool = Field(False, description="take mask values that no class has for the nearest class")
+    split: str | None = Field(None, description="a table of parts, a CSV with the columns name,split,group")
+    group_by: str | None = Field(None, description="pattern in the names; pictures of one match stay in one part")
+    folds: int | None = Field(None, ge=2, description="number of folds, in place of the two fractions")
+    fold: int = Field(0, ge=0, description="the fold that is the validation part, counted from 0")
     unmatched: Literal["stop", "skip"] = Field("stop", description="what to do about a picture without a mask")
     val_fraction: float = Field(
         0.15, gt=0, lt=1, description="share of the pictures for validation, where the folders do not say"
@@ -49,6 +55,12 @@ class DataSettings(_Section):
     test_fraction: float = Field(
         0.15, ge=0, lt=1, description="share of the pictures for the test, where the folders do not say"
     )
+
+    @model_validator(mode="after")
+    def _fold_of_folds(self) -> DataSettings:
+        if self.folds is not None and self.fold >= self.folds:
+            raise _custom(f"data.fold from 0 to {self.folds - 1}", str(self.fold), "count the folds from 0")
+        return self
 
     @field_validator("ignore", mode="before")
     @classmethod

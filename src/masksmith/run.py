@@ -15,8 +15,11 @@ from pathlib import Path
 
 from masksmith import classes, files, modelfile, recipe
 from masksmith.classes import ClassTable
-from masksmith.data.dataset import Dataset, Pair
-from masksmith.errors import RunError
+from masksmith.data import pairing
+from masksmith.data.dataset import Dataset
+from masksmith.data.findings import Finding
+from masksmith.data.layouts.lists import part_of
+from masksmith.errors import DataError, RunError
 from masksmith.modelfile import ModelFile
 from masksmith.recipe import Recipe
 
@@ -107,11 +110,12 @@ class Run:
             RunError: split.csv is missing or damaged.
         """
         try:
-            with self.split_file.open(newline="", encoding="utf-8") as file:
-                rows = list(csv.DictReader(file))
-            pairs = tuple(Pair(row["name"], Path(row["image"]), Path(row["mask"]), row["split"]) for row in rows)
-        except (OSError, KeyError, TypeError, UnicodeDecodeError, csv.Error):
-            pairs = ()
+            part = part_of(self.split_file)
+            pairs = tuple(pairing.pair(part, "skip")[0]) if not part.findings else ()
+        except DataError:
+            part, pairs = None, ()
+        if part is not None and part.findings:
+            raise self._gone(part.findings)
         if not pairs:
             raise RunError(
                 where=self.split_file,
@@ -119,16 +123,24 @@ class Run:
                 received="a damaged one" if self.split_file.is_file() else "no such file",
                 remedy="name the data folder, as in masksmith evaluate RUN DATA",
             )
-        gone = [p.image for p in pairs if not p.image.is_file()]
-        if gone:
-            raise RunError(
-                where=gone[0],
-                expected="the pictures of the run where they were in the training",
-                received=f"{len(gone)} of {len(pairs)} no longer there",
-                remedy="move them back, or name their new folder, as in masksmith evaluate RUN DATA",
-            )
-        entries = classes.read_csv(self.path / "classes.csv")
-        return Dataset(pairs[0].image.parent, "as in the run", pairs, entries, ())
+        return Dataset(pairs[0].image.parent, "as in the run", pairs, self.read_table().entries)
+
+    def read_table(self) -> ClassTable:
+        """The class table of the run.
+
+        Raises:
+            DataError: classes.csv is missing or damaged.
+        """
+        path = self.path / "classes.csv"
+        return ClassTable(classes.read_csv(path), classes.read_encoding(path))
+
+    def _gone(self, missing: Sequence[Finding]) -> RunError:
+        return RunError(
+            where=missing[0].files[0],
+            expected="the pictures of the run where they were in the training",
+            received=f"{len(missing)} files no longer there",
+            remedy="move them back, or name their new folder, as in masksmith evaluate RUN DATA",
+        )
 
     def parts(self) -> tuple[dict[Path, str], dict[str, str]]:
         """The part of each picture of the training by its path, and by its name where that is unique."""

@@ -22,6 +22,21 @@ Ignore = Annotated[
     ),
 ]
 Skip = Annotated[bool, typer.Option("--skip-unmatched", help="Leave out pictures that have no mask.")]
+Layout = Annotated[
+    str | None, typer.Option("--layout", metavar="NAME", help="How the files lie, where it is not found by itself.")
+]
+Snap = Annotated[
+    bool, typer.Option("--snap", help="Take mask values that no class has for the nearest class (blurred masks).")
+]
+SplitTable = Annotated[
+    str | None, typer.Option("--split", metavar="FILE", help="Which picture is in which part: name,split,group.")
+]
+GroupBy = Annotated[
+    str | None,
+    typer.Option(
+        "--group-by", metavar="PATTERN", help="Keep pictures together whose names agree in this pattern, as ^[^_]+."
+    ),
+]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace earlier results.")]
 Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="Print results and errors only.")]
 Device = Annotated[str, typer.Option("--device", metavar="NAME", help="auto, cpu, cuda or mps.")]
@@ -38,5 +53,16 @@ def data_settings(
         "data.classes": classes,
         "data.ignore": tuple(ignore) if ignore else None,
         "data.unmatched": "skip" if skip else None,
+    }
+    return {key: value for key, value in given.items() if value is not None}
+
+
+def layout_settings(layout: str | None, snap: bool, split: str | None, group_by: str | None) -> dict[str, object]:
+    """Options on how files lie and are split, likewise."""
+    given = {
+        "data.layout": layout,
+        "data.snap": snap or None,
+        "data.split": split,
+        "data.group_by": group_by,
     }
     return {key: value for key, value in given.items() if value is not None}

@@ -90,6 +90,10 @@ class Show(Listener):
         """Move the bar of the check."""
         self._advance("checking files", done, total)
 
+    def mended(self, done: int, total: int) -> None:
+        """Move the bar of the mending."""
+        self._advance("mending", done, total)
+
     def step(self, done: int, total: int) -> None:
         """Move the bar of the training."""
         self._advance("training", done, total)

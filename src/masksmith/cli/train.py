@@ -35,6 +35,10 @@ def command(
     classes: options.Classes = None,
     ignore: options.Ignore = None,
     skip_unmatched: options.Skip = False,
+    layout: options.Layout = None,
+    snap: options.Snap = False,
+    split: options.SplitTable = None,
+    group_by: options.GroupBy = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the interrupted training in RUN.")] = False,
     overwrite: options.Overwrite = False,
     quiet: options.Quiet = False,
@@ -48,6 +52,7 @@ def command(
         return
     data, settings = _split_words(words or [])
     settings |= options.data_settings(images, masks, classes, ignore, skip_unmatched)
+    settings |= options.layout_settings(layout, snap, split, group_by)
     settings |= {k: v for k, v in (("budget", budget), ("epochs", epochs), ("steps", steps)) if v is not None}
     output = _required(output)
     if resume and (data is not None or recipe_file is not None or overwrite):

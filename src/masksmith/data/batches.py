@@ -19,10 +19,11 @@ import torch
 from torch import Tensor
 
 from masksmith import images, labels
-from masksmith.classes import U8, ClassTable
+from masksmith.classes import IGNORE, U8, ClassTable
 from masksmith.data.augment import Pixels, draw_crop
 from masksmith.data.dataset import Pair
 from masksmith.data.preprocessing import Preprocessing
+from masksmith.labels import Grid
 from masksmith.limits import CACHE_MEMORY_SHARE
 from masksmith.recipe import AugmentSettings
 
@@ -53,8 +54,11 @@ class PairReader:
         if kept is not None:
             return kept
         pair = self.pairs[index]
-        pixels = self.preprocessing.conform(images.read(pair.image).pixels_HWC, pair.image)
-        mask = labels.read_mask(pair.mask, self.table)
+        picture = images.read_channels(pair.images)
+        pixels = self.preprocessing.conform(picture.pixels_HWC, pair.image)
+        mask = labels.read_mask(pair.label, self.table, Grid(pair.image, *pixels.shape[:2]))
+        if picture.valid_HW is not None:  # nothing is there to be learnt from
+            mask = np.where(picture.valid_HW, mask, np.uint8(IGNORE))
         size = pixels.nbytes + mask.nbytes
         if size < self._room_bytes:
             self._room_bytes -= size

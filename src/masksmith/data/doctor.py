@@ -6,36 +6,33 @@ without being said.
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TypeVar
+from pathlib import Path
 
-import numpy as np
-import numpy.typing as npt
-
-from masksmith import images, labels
+from masksmith import labels
 from masksmith.classes import ClassTable
+from masksmith.data import relations, splits
+from masksmith.data.checks import CHECKS, copies
 from masksmith.data.dataset import Dataset, Pair
-from masksmith.data.fingerprint import Fingerprint, PairFacts, count_classes, summarize, sums
+from masksmith.data.findings import Finding, from_error, grouped, note
+from masksmith.data.fingerprint import Fingerprint, summarize
+from masksmith.data.overview import Overview, survey
+from masksmith.data.relations import Relation
+from masksmith.data.scan import Progress, Scan, scan
 from masksmith.errors import DataError
 from masksmith.labels import Decision, MaskScan
+from masksmith.labels.decide import Unclear
 from masksmith.recipe import DataSettings
 
-# Decoding and counting leave Python's lock, so a few threads help on any machine.
-_THREADS = 4
-
-# The square of a value must fit float32, in which networks compute.
-_LARGEST = 1e18
-
-T = TypeVar("T")
-Progress = Callable[[int, int], None]
+# Related pictures are kept in one part unless that would leave less than this share of the
+# pictures to be dealt out: then the whole set is one scene, which is told instead.
+_LARGEST_GROUP_SHARE = 0.4
 
 
 @dataclass(frozen=True)
 class Checkup:
-    """What was seen: how masks are read, the fingerprint, faults that stop, notes that do not.
+    """What was seen: the data set with its parts, how masks are read, the fingerprint, findings.
 
     ``decision`` and ``fingerprint`` are None where the faults left nothing to decide from.
     """
@@ -43,8 +40,17 @@ class Checkup:
     dataset: Dataset
     decision: Decision | None
     fingerprint: Fingerprint | None
-    faults: tuple[DataError, ...]
-    notes: tuple[str, ...]
+    findings: tuple[Finding, ...]
+    """Worst first."""
+    folds: tuple[int, ...] | None = None
+    """The fold of each pair, where folds were asked for."""
+    relations: tuple[Relation, ...] = ()
+    """Pairs that belong together, by their numbers."""
+
+    @property
+    def faults(self) -> list[Finding]:
+        """The findings that stop a training."""
+        return [f for f in self.findings if f.severity == "fault"]
 
     def require(self) -> tuple[ClassTable, Fingerprint]:
         """The class table and the fingerprint.
@@ -54,6 +60,8 @@ class Checkup:
         """
         if self.decision is not None and self.fingerprint is not None and not self.faults:
             return self.decision.table, self.fingerprint
+        if not self.faults:
+            raise _nothing_left(self.dataset)
         first = self.faults[0]
         others = len(self.faults) - 1
         hint = f" ({others} more fault{'s' if others > 1 else ''}: masksmith check lists them)" if others else ""
@@ -64,148 +72,157 @@ def examine(
     dataset: Dataset,
     settings: DataSettings,
     table: ClassTable | None = None,
+    *,
+    seed: int = 0,
+    training: bool = True,
+    kept: bool = True,
     progress: Progress = lambda done, total: None,
 ) -> Checkup:
-    """Open every picture and mask of a data set.
+    """Open every picture and mask of a data set, and split it where its folders do not.
 
     Args:
         dataset: what was found.
-        settings: ``ignore`` is applied to the class table.
+        settings: what is ignored, snapped, and how pictures are split.
         table: the class table of a trained model, which then decides instead of the scan.
-        progress: called with (files done, files in all).
+        seed: decides the split where the folders do not.
+        training: make sure that there is something to train and to validate on; without it the
+            pairs of folders that are not split keep ``split=""``.
+        kept: use what earlier scans of unchanged files have seen.
+        progress: called with (pairs done, pairs in all).
     """
-    total = 2 * len(dataset.pairs)
-    with ThreadPoolExecutor(_THREADS) as pool:
-        scanned = _followed(pool.map(_try_scan, dataset.pairs), progress, 0, total)
-        faults = [r for r in scanned if isinstance(r, DataError)]
-        unreadable = {str(fault.where) for fault in faults}
-        decision = _decide([r for r in scanned if isinstance(r, MaskScan)], dataset, settings, table)
-        if not isinstance(decision, Decision):
-            return Checkup(dataset, None, None, (*faults, *decision), dataset.notes)
-        chosen = decision.table
-        results = pool.map(lambda pair: _try_facts(pair, chosen, unreadable), dataset.pairs)
-        seen = _followed(results, progress, len(dataset.pairs), total)
-    faults += [r for r in seen if isinstance(r, DataError)]
-    facts = [r for r in seen if isinstance(r, PairFacts)]
-    disagreements = [*_disagreements(dataset, facts), *_too_few_classes(chosen)]
-    fingerprint = summarize(facts) if facts and not disagreements else None
-    notes = (*dataset.notes, *(_notes(fingerprint, chosen) if fingerprint else ()))
-    return Checkup(dataset, decision, fingerprint, (*faults, *disagreements), notes)
+    dataset = replace(dataset, pairs=tuple(splits.grouped(dataset.pairs, settings.group_by)))
+    if settings.split is not None:
+        dataset = replace(dataset, pairs=tuple(splits.given(dataset.pairs, Path(settings.split))))
+    seen = scan(dataset.pairs, progress, kept=kept)
+    errors, scans = _gathered(seen)
+    decision = _decide(scans, dataset, settings, table)
+    findings = [*dataset.findings, *errors]
+    if isinstance(decision, Finding):
+        findings.append(decision)
+        decision = None
+    view = survey(seen, decision.table if decision else None)
+    met = relations.find(view)
+    dataset, told, folds = _split(dataset, view, met, settings, seed) if training else (dataset, [], None)
+    view.pairs = list(dataset.pairs)
+    findings += told
+    for check in CHECKS.values():
+        findings += check(view)
+    findings += copies.findings(view, met)
+    if decision is None:
+        return Checkup(dataset, None, None, tuple(grouped(findings)), folds, tuple(met))
+    findings += _about_table(decision, scans)
+    fingerprint = summarize(seen, [p.split for p in dataset.pairs], decision.table)
+    return Checkup(dataset, decision, fingerprint, tuple(grouped(findings)), folds, tuple(met))
 
 
-def _followed(results: Iterable[T], progress: Progress, before: int, total: int) -> list[T]:
-    """All results, with a word to ``progress`` at each."""
-    found = []
-    for done, result in enumerate(results, before + 1):
-        progress(done, total)
-        found.append(result)
-    return found
+def _gathered(seen: Scan) -> tuple[list[Finding], list[MaskScan]]:
+    """What could not be read, and what the masks hold."""
+    errors: list[Finding] = []
+    scans: list[MaskScan] = []
+    for pair, facts in seen:
+        for kind, where, expected, received, remedy in facts.errors:
+            at_picture = where in {str(p) for p in pair.images}
+            path = Path(where) if at_picture or Path(where).suffix else pair.mask
+            errors.append(Finding(kind, where, expected, received, remedy, (path,)))
+        if facts.mask is not None:
+            scans.append(facts.mask.scan)
+            if len(scans) > 1000:  # a large set never holds them all at once
+                scans = labels.merged(scans)
+    return errors, labels.merged(scans)
 
 
 def _decide(
     scans: list[MaskScan], dataset: Dataset, settings: DataSettings, table: ClassTable | None
-) -> Decision | list[DataError]:
-    """How the masks are read, or why that cannot be said (nothing to add if no mask was readable)."""
+) -> Decision | Finding | None:
+    """How the masks are read, or why that cannot be said (None if no mask was readable)."""
     if table is not None:
         kind = "color" if table.encoding == "color" else "index"
         return Decision(table, kind, "the class table of the model")
     if not scans:
-        return []
+        return None
     try:
-        decision = labels.decide(scans, dataset.entries)
+        decision = labels.decide(scans, dataset.entries, settings.snap)
+        return replace(decision, table=decision.table.ignoring(settings.ignore))
+    except Unclear as error:
+        return from_error(error.kind, error)
     except DataError as error:
-        return [error]
-    return replace(decision, table=decision.table.ignoring(settings.ignore))
+        return from_error("class table", error)
 
 
-def _try_scan(pair: Pair) -> MaskScan | DataError:
-    try:
-        return labels.scan(pair.mask)
-    except DataError as error:
-        return error
-
-
-def _try_facts(pair: Pair, table: ClassTable, unreadable: set[str]) -> PairFacts | DataError | None:
-    """What a pair holds, or its fault; None if its mask's fault is on the list already."""
-    try:
-        pixels = images.read(pair.image).pixels_HWC
-        height, width, channels = pixels.shape
-        if fault := _unusable(pixels, pair):
-            return fault
-        if str(pair.mask) in unreadable:
-            return None
-        mask = labels.read_mask(pair.mask, table)
-    except DataError as error:
-        return error
-    if mask.shape != (height, width):
-        return DataError(
-            where=pair.mask,
-            expected=f"the size of its picture, {width}×{height} pixels",
-            received=f"{mask.shape[1]}×{mask.shape[0]}",
-            remedy=f"export the mask at the size of {pair.image.name}",
+def _split(
+    dataset: Dataset, view: Overview, met: Sequence[Relation], settings: DataSettings, seed: int
+) -> tuple[Dataset, list[Finding], tuple[int, ...] | None]:
+    presence = {
+        pair.image: frozenset(int(i) for i in counts[:-1].nonzero()[0])
+        for pair, counts in zip(view.pairs, view.class_pixels, strict=True)
+        if counts is not None
+    }
+    if len(dataset.pairs) < 2:
+        return dataset, [_too_few(dataset)], None
+    pairs, told = _kept_together(dataset.pairs, met)
+    numbers = None
+    if settings.folds is not None:
+        numbers = tuple(splits.folds(pairs, presence, settings.folds, seed))
+        pairs = [p if p.split == "test" else replace(p, split="val" if n == settings.fold else "train") for p, n in zip(pairs, numbers, strict=True)]
+        more = [note("split", f"fold {settings.fold} of {settings.folds}: {sum(p.split == 'train' for p in pairs)} train, {sum(p.split == 'val' for p in pairs)} val")]
+    else:
+        pairs, more = splits.assign(pairs, presence, settings, seed)
+    out = replace(dataset, pairs=tuple(pairs))
+    if not out.part("train"):
+        more.append(
+            Finding("empty part", "data", "pictures to train on", "none in the train part", "add a train folder")
         )
-    counts = count_classes(mask, len(table))
-    return PairFacts(pair.split, height, width, channels, str(pixels.dtype), *sums(pixels), counts)
+    return out, [*told, *more], numbers
 
 
-def _unusable(pixels_HWC: npt.NDArray[np.generic], pair: Pair) -> DataError | None:
-    """Floats that no network can be fed."""
-    if pixels_HWC.dtype.kind != "f":
-        return None
-    finite = pixels_HWC[np.isfinite(pixels_HWC)]
-    if finite.size and float(np.abs(finite).max()) <= _LARGEST:
-        return None
-    return DataError(
-        where=pair.image,
-        expected=f"numbers up to {_LARGEST:g}",
-        received="none that is finite" if not finite.size else f"{float(np.abs(finite).max()):g}",
-        remedy="mend the picture, or leave it out",
-    )
+def _kept_together(pairs: Sequence[Pair], met: Sequence[Relation]) -> tuple[list[Pair], list[Finding]]:
+    """Pairs that are to be dealt out, related ones as a group, where nobody has said groups."""
+    loose = {i for i, p in enumerate(pairs) if p.split == ""}
+    inside = [r for r in met if r.first in loose and r.second in loose]
+    if not inside or any(p.group for p in pairs):
+        return list(pairs), []
+    numbers = relations.groups(inside, len(pairs))
+    sizes = {n: numbers.count(n) for n in set(numbers)}
+    if max(sizes.values()) > max(2, _LARGEST_GROUP_SHARE * len(loose)):
+        return list(pairs), []
+    joined = [replace(p, group=f"related {n}") if sizes[n] > 1 else p for p, n in zip(pairs, numbers, strict=True)]
+    count = sum(size > 1 for size in sizes.values())
+    return joined, [note("split", f"{count} groups of related pictures (copies, one scene) are kept in one part each")]
 
 
-def _disagreements(dataset: Dataset, facts: list[PairFacts]) -> list[DataError]:
-    """Pictures of one set have one dtype, and one number of channels (grey among colour aside)."""
+def _about_table(decision: Decision, scans: Sequence[MaskScan]) -> list[Finding]:
     found = []
-    for what, values in (("dtype", [f.dtype for f in facts]), ("number of channels", [f.channels for f in facts])):
-        counts = Counter(values)
-        if len(counts) > 1 and set(counts) != {1, 3}:
-            common, rare = counts.most_common(1)[0][0], counts.most_common()[-1][0]
-            found.append(
-                DataError(
-                    where=dataset.root,
-                    expected=f"one {what} for all pictures",
-                    received=", ".join(f"{value} in {n} pictures" for value, n in counts.most_common()),
-                    remedy=f"convert those with {rare} to {common}",
-                )
+    if len(decision.table) == 1:
+        found.append(
+            Finding(
+                "class table",
+                "class table",
+                "two classes or more, the background being one",
+                f"one ({decision.table.names[0]})",
+                "name the others, or ignore fewer",
             )
+        )
+    ignored = [e.name for e in decision.table.ignored]
+    if ignored:
+        found.append(note("ignore", f"ignored in loss and figures: {', '.join(ignored)}", "class table"))
     return found
 
 
-def _too_few_classes(table: ClassTable) -> list[DataError]:
-    if len(table) > 1:
-        return []
-    return [
-        DataError(
-            where="class table",
-            expected="two classes or more, the background being one",
-            received=f"one ({table.names[0]})",
-            remedy="name the others, or ignore fewer",
-        )
-    ]
+def _too_few(dataset: Dataset) -> Finding:
+    return Finding(
+        "too few",
+        str(dataset.pairs[0].image.parent),
+        "two pictures or more, one to train and one to validate on",
+        "1",
+        "add pictures, or cut this one in parts",
+        (dataset.pairs[0].image,),
+    )
 
 
-def _notes(fingerprint: Fingerprint, table: ClassTable) -> list[str]:
-    notes = []
-    for split, pixels in fingerprint.class_pixels.items():
-        absent = [name for name, n in zip(table.names, pixels, strict=False) if n == 0]
-        if absent:
-            cause = "it cannot be learnt" if split == "train" else "its figures will be n/a"
-            notes.append(f"no pixel of {', '.join(absent)} in the {split or 'whole'} part: {cause}")
-    colors = Counter(e.color for e in table.classes)
-    alike = [e.name for e in table.classes if colors[e.color] > 1]
-    if alike:
-        notes.append(f"of one colour, so that they look alike in masks and overlays: {', '.join(alike)}")
-    ignored = [e.name for e in table.ignored]
-    if ignored:
-        notes.append(f"ignored in loss and figures: {', '.join(ignored)}")
-    return notes
+def _nothing_left(dataset: Dataset) -> DataError:
+    return DataError(
+        where=dataset.root,
+        expected="a picture with a readable mask",
+        received="none",
+        remedy="masksmith check tells what is wrong with each",
+    )

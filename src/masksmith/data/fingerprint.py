@@ -5,34 +5,33 @@ Rule: numbers only; what they mean for a person is ``doctor``'s work, for a netw
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections import Counter, defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
 
-from masksmith.classes import IGNORE
+from masksmith.classes import IGNORE, ClassTable
+from masksmith.data.facts import MaskFacts, PairFacts, PictureFacts, Things
+from masksmith.data.pairing import Pair
 from masksmith.data.preprocessing import Preprocessing, from_statistics
 
 F64 = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class PairFacts:
-    """One pair: size, channels, dtype, sums over the pixels, and pixels of each class."""
+class ClassFacts:
+    """One class over all pictures; the things are its connected patches."""
 
-    split: str
-    height: int
-    width: int
-    channels: int
-    dtype: str
-    sum_C: F64
-    square_C: F64
-    finite_C: F64
-    """Finite pixels of each channel: what the two sums are over."""
-    class_pixels: npt.NDArray[np.int64]
-    """Pixels of class 0 … K - 1, then of the ignored ones."""
+    things: int
+    thing_area_px: float
+    """The median over the pictures of their median thing."""
+    width_px: float
+    """How thick it is on average."""
+    mean_C: tuple[float, ...]
+    std_C: tuple[float, ...]
+    """Of the picture's values in it; empty where no training picture holds it."""
 
 
 @dataclass(frozen=True)
@@ -50,50 +49,134 @@ class Fingerprint:
     """(height, width) of each training picture, in the order of the data set."""
     class_pixels: dict[str, list[int]]
     class_pictures: dict[str, list[int]]
+    classes: tuple[ClassFacts, ...] = ()
+    spacing: float | None = None
+    """The median side of a pixel on the earth, in the units of the coordinate system."""
 
     @property
     def median_side(self) -> int:
         """The median over the pictures of the shorter side, in pixels."""
-        sides = sorted(side for (h, w), n in self.sizes.items() for side in [min(h, w)] * n)
-        return sides[len(sides) // 2]
+        sides = sorted((min(h, w), n) for (h, w), n in self.sizes.items())
+        half, seen = sum(n for _, n in sides) // 2, 0
+        for side, n in sides:
+            seen += n
+            if seen > half:
+                return side
+        return sides[-1][0]
 
 
-def sums(pixels_HWC: npt.NDArray[np.generic]) -> tuple[F64, F64, F64]:
-    """Sum, sum of squares and count of the finite values, each float64 (C,)."""
-    flat = pixels_HWC.reshape(-1, pixels_HWC.shape[2]).astype(np.float64)
-    finite = np.isfinite(flat)
-    flat = np.where(finite, flat, 0.0)
-    return flat.sum(axis=0), np.square(flat).sum(axis=0), finite.sum(axis=0).astype(np.float64)
+@dataclass
+class _Sums:
+    """What adds up over the pictures."""
+
+    pictures: Counter[str] = field(default_factory=Counter)
+    sizes: Counter[tuple[int, int]] = field(default_factory=Counter)
+    dtypes: Counter[str] = field(default_factory=Counter)
+    train_sizes: list[tuple[int, int]] = field(default_factory=list)
+    train: dict[int, F64] = field(default_factory=dict)
+    whole: dict[int, F64] = field(default_factory=dict)
+    """Channels -> sums, squares and counts, float64 (3, C): of the training part, and of all."""
+    pixels: dict[str, F64] = field(default_factory=dict)
+    holders: dict[str, F64] = field(default_factory=dict)
+    spacings: list[float] = field(default_factory=list)
+    things: dict[int, list[tuple[int, Things, bool]]] = field(default_factory=lambda: defaultdict(list))
+    """Class -> (pixels, things, in the training part) of each picture that holds it."""
 
 
-def summarize(facts: Sequence[PairFacts]) -> Fingerprint:
+def summarize(seen: Iterable[tuple[Pair, PairFacts]], splits: Iterable[str], table: ClassTable) -> Fingerprint | None:
     """The fingerprint of pairs that agree in dtype; grey and colour count as colour together.
 
-    Statistics are of the training part alone, or of all where there is none.
+    Args:
+        seen: the pairs and their facts.
+        splits: the part of each.
+        table: says which class each key of a mask is.
+
+    Returns:
+        None where no pair was readable. Statistics are of the training part alone, or of all where
+        there is none.
     """
-    channels = max(f.channels for f in facts)
-    used = [f for f in facts if f.split == "train"] or list(facts)
-    total, square, count = (
-        np.sum([np.broadcast_to(getattr(f, name), channels) for f in used], axis=0)
-        for name in ("sum_C", "square_C", "finite_C")
+    sums = _Sums()
+    for (_, facts), split in zip(seen, splits, strict=True):
+        if facts.picture is None or facts.mask is None:
+            continue
+        if (facts.mask.height, facts.mask.width) != (facts.picture.height, facts.picture.width):
+            continue
+        _add_picture(sums, facts.picture, split)
+        _add_mask(sums, facts.mask, split, table)
+    if not sums.pictures:
+        return None
+    channels, mean, std = _statistics(sums.train or sums.whole)
+    return Fingerprint(
+        pictures=dict(sums.pictures),
+        sizes=dict(sums.sizes),
+        preprocessing=from_statistics(channels, sums.dtypes.most_common(1)[0][0], mean.tolist(), std.tolist()),
+        train_sizes=tuple(sums.train_sizes),
+        class_pixels={s: [int(n) for n in counts] for s, counts in sorted(sums.pixels.items())},
+        class_pictures={s: [int(n) for n in counts] for s, counts in sorted(sums.holders.items())},
+        classes=tuple(_class_facts(sums.things.get(i, [])) for i in range(len(table))),
+        spacing=float(np.median(sums.spacings)) if sums.spacings else None,
     )
+
+
+def _add_picture(sums: _Sums, picture: PictureFacts, split: str) -> None:
+    sums.pictures[split] += 1
+    sums.sizes[picture.height, picture.width] += 1
+    sums.dtypes[picture.dtype] += 1
+    if split == "train":
+        sums.train_sizes.append((picture.height, picture.width))
+    row: F64 = np.array([picture.sum_C, picture.square_C, picture.count_C])
+    for known in (sums.whole, *([sums.train] if split == "train" else [])):
+        before = known.get(picture.channels)
+        known[picture.channels] = row if before is None else np.add(before, row)
+    if picture.bounds is not None:
+        sums.spacings.append((picture.bounds[2] - picture.bounds[0]) / max(1, picture.width))
+
+
+def _statistics(moments: dict[int, F64]) -> tuple[int, F64, F64]:
+    """Channels, mean and deviation; sums of grey pictures count for each colour."""
+    channels = max(moments)
+    fitting = [np.broadcast_to(m, (3, channels)) for n, m in moments.items() if n in (1, channels)]
+    total, square, count = np.sum(fitting, axis=0)
     count = np.maximum(count, 1)
     mean = total / count
-    std = np.sqrt(np.maximum(square / count - mean**2, 0))
-    splits = sorted({f.split for f in facts})
-    return Fingerprint(
-        pictures=dict(Counter(f.split for f in facts)),
-        sizes=dict(Counter((f.height, f.width) for f in facts)),
-        preprocessing=from_statistics(channels, facts[0].dtype, mean.tolist(), std.tolist()),
-        train_sizes=tuple((f.height, f.width) for f in used),
-        class_pixels={s: np.sum([f.class_pixels for f in facts if f.split == s], axis=0).tolist() for s in splits},
-        class_pictures={
-            s: np.sum([f.class_pixels[:-1] > 0 for f in facts if f.split == s], axis=0).tolist() for s in splits
-        },
+    return channels, mean, np.sqrt(np.maximum(square / count - mean**2, 0))
+
+
+def _add_mask(sums: _Sums, mask: MaskFacts, split: str, table: ClassTable) -> None:
+    counts = (mask.scan.colors if table.encoding == "color" else mask.scan.values) or {}
+    answers = table.resolve(counts, mask.scan.names)
+    pixels = np.zeros(len(table) + 1)
+    for key, n in counts.items():
+        index = answers[key]
+        if index is None:
+            continue
+        pixels[-1 if index == IGNORE else index] += n
+        if index != IGNORE and counts is mask.scan.keys and key in mask.things:
+            sums.things[index].append((n, mask.things[key], split == "train"))
+    sums.pixels[split] = sums.pixels.get(split, 0) + pixels
+    sums.holders[split] = sums.holders.get(split, 0) + (pixels[:-1] > 0)
+
+
+def _class_facts(seen: list[tuple[int, Things, bool]]) -> ClassFacts:
+    if not seen:
+        return ClassFacts(0, 0.0, 0.0, (), ())
+    weights = np.array([n for n, _, _ in seen], float)
+    widths = np.array([t.width for _, t, _ in seen])
+    mean: tuple[float, ...] = ()
+    std: tuple[float, ...] = ()
+    channels = max(len(t.mean_C) for _, t, _ in seen)
+    train = [(n, t) for n, t, is_train in seen if is_train and len(t.mean_C) == channels]
+    if train:
+        share = np.array([n for n, _ in train], float)
+        share /= share.sum()
+        centre = share @ np.array([t.mean_C for _, t in train])
+        square = share @ np.array([t.square_C for _, t in train])
+        mean = tuple(float(v) for v in centre)
+        std = tuple(float(v) for v in np.sqrt(np.maximum(square - centre**2, 0)))
+    return ClassFacts(
+        sum(t.count for _, t, _ in seen),
+        float(np.median([t.area for _, t, _ in seen])),
+        float((weights * widths).sum() / weights.sum()),
+        mean,
+        std,
     )
-
-
-def count_classes(mask_HW: npt.NDArray[np.uint8], num_classes: int) -> npt.NDArray[np.int64]:
-    """Pixels of each class, then of the ignored ones: int64 (K + 1,)."""
-    counts = np.bincount(mask_HW.ravel(), minlength=256)
-    return np.append(counts[:num_classes], counts[IGNORE]).astype(np.int64)

@@ -1,4 +1,4 @@
-"""PNG, JPEG, BMP and WebP.
+"""PNG, JPEG, BMP, WebP and GIF.
 
 Pillow decodes 8 bits a channel; 16-bit PNG goes through OpenCV, because Pillow cuts 16-bit colour
 down to 8 without a word.
@@ -10,23 +10,26 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 from PIL import Image, ImageFile, ImageOps
 
 from masksmith.errors import DataError
-from masksmith.images.picture import TURNED, Header, Picture, upright
+from masksmith.images.picture import TURNED, U8, Header, Mask, Picture, Pixels, upright, valid_pixels
 
-# Decompression bombs are stopped by our own limit on pixels, before decoding (images/__init__).
+# Decompression bombs are stopped by our own limit on pixels, before decoding (images/reading).
 Image.MAX_IMAGE_PIXELS = None
 # A truncated file is an error, never a picture that ends in grey.
 ImageFile.LOAD_TRUNCATED_IMAGES = False
 
+# What is decoded whatever the file's name says. Pillow knows more, but some of it starts other
+# programs (EPS) and some is read better elsewhere (TIFF).
+_KINDS = ("PNG", "JPEG", "BMP", "DIB", "WEBP", "GIF")
 _ORIENTATION = 0x0112
 # Pillow's modes for the channels that a picture has; transparency is no measured channel.
 _MODES = {
     "1": 1,
     "L": 1,
     "LA": 1,
+    "La": 1,
     "I": 1,
     "I;16": 1,
     "I;16B": 1,
@@ -35,29 +38,33 @@ _MODES = {
     "PA": 3,
     "RGB": 3,
     "RGBA": 3,
+    "RGBa": 3,
     "RGBX": 3,
     "CMYK": 3,
     "YCbCr": 3,
     "LAB": 3,
     "HSV": 3,
 }
+_WITH_ALPHA = {"LA", "La", "PA", "RGBA", "RGBa"}
 
 
 def read_header(path: Path) -> Header:
     """Size, channels and dtype, upright."""
-    with Image.open(path) as image:
+    with Image.open(path, formats=_KINDS) as image:
         width, height = image.size
         if _orientation(image) in TURNED:
             height, width = width, height
-        channels_16 = _channels_of_16_bit_png(path)
-        dtype = "uint16" if channels_16 else "uint8"
-        return Header(height, width, channels_16 or _MODES.get(image.mode, 3), dtype)
+        bits, channels = _png_depth(path)
+        if bits == 16:
+            return Header(height, width, channels, "uint16")
+        return Header(height, width, _MODES.get(image.mode, 3), "uint8")
 
 
 def read(path: Path) -> Picture:
     """All pixels, upright; Pillow raises whatever it raises about broken files."""
-    with Image.open(path) as image:
-        if getattr(image, "n_frames", 1) > 1:
+    with Image.open(path, formats=_KINDS) as image:
+        # Telephones keep a preview or a depth map behind a photograph (MPO); the first is the photograph.
+        if image.format != "MPO" and getattr(image, "n_frames", 1) > 1:
             raise DataError(
                 where=path,
                 expected="one picture",
@@ -65,20 +72,55 @@ def read(path: Path) -> Picture:
                 remedy="save each frame as a file of its own",
             )
         image.load()
-        channels_16 = _channels_of_16_bit_png(path)
-        if channels_16:
-            pixels = _read_16_bit(path, channels_16)
-            return Picture(np.ascontiguousarray(upright(pixels, _orientation(image))))
+        bits, channels = _png_depth(path)
+        if bits == 16:
+            return _read_16_bit(path, channels, image)
         turned = ImageOps.exif_transpose(image)
         if turned.mode == "P":
-            indices = np.asarray(turned)
-            palette = np.zeros((256, 3), np.uint8)
-            stored = np.array(turned.getpalette("RGB") or [], np.uint8).reshape(-1, 3)
-            palette[: len(stored)] = stored
-            return Picture(palette[indices], indices, palette)
-        wanted = "L" if _MODES.get(turned.mode, 3) == 1 else "RGB"
-        pixels = np.asarray(turned if turned.mode == wanted else turned.convert(wanted))
-        return Picture(pixels if pixels.ndim == 3 else pixels[..., None])
+            return _palette(turned)
+        grey = _MODES.get(turned.mode, 3) == 1
+        pixels = _as_mode(turned, "L" if grey else "RGB")
+        opaque = None
+        if turned.mode in _WITH_ALPHA:
+            opaque = _as_mode(turned, "LA" if grey else "RGBA")[..., -1] > 0
+        # Pillow spreads grey of 2 or 4 bits over 0 … 255, its transparent value it does not.
+        key = _key(turned, 255 // (2**bits - 1) if grey and 1 < bits < 8 else 1)
+        return Picture(pixels, valid_HW=valid_pixels(pixels, opaque_HW=_without_key(pixels, key, opaque)))
+
+
+def _as_mode(image: Image.Image, mode: str) -> U8:
+    pixels = np.asarray(image if image.mode == mode else image.convert(mode))
+    return pixels if pixels.ndim == 3 else pixels[..., None]
+
+
+def _palette(image: Image.Image) -> Picture:
+    indices = np.asarray(image)
+    palette = np.zeros((256, 3), np.uint8)
+    stored = np.array(image.getpalette("RGB") or [], np.uint8).reshape(-1, 3)
+    palette[: len(stored)] = stored
+    # PNG gives an opacity to each of the first indices, GIF names one transparent index.
+    transparency = image.info.get("transparency")
+    opaque_P = np.ones(256, np.bool_)
+    if isinstance(transparency, bytes):
+        opaque_P[: len(transparency)] = np.frombuffer(transparency[:256], np.uint8) > 0
+    elif isinstance(transparency, int) and 0 <= transparency < 256:
+        opaque_P[transparency] = False
+    pixels = palette[indices]
+    return Picture(pixels, indices, palette, valid_pixels(pixels, opaque_HW=opaque_P[indices]))
+
+
+def _key(image: Image.Image, scale: int) -> tuple[int, ...] | None:
+    """The one value or colour that a PNG without opacities declares transparent."""
+    transparency = image.info.get("transparency")
+    if isinstance(transparency, int):
+        return (transparency * scale,)
+    return tuple(transparency) if isinstance(transparency, tuple) else None
+
+
+def _without_key(pixels_HWC: Pixels, key: tuple[int, ...] | None, opaque_HW: Mask | None) -> Mask | None:
+    if key is None or len(key) != pixels_HWC.shape[2]:
+        return opaque_HW
+    return np.asarray((pixels_HWC != np.asarray(key)).any(axis=2))
 
 
 def _orientation(image: Image.Image) -> int:
@@ -92,22 +134,31 @@ def _orientation(image: Image.Image) -> int:
     return int(image.getexif().get(_ORIENTATION, 1))
 
 
-def _channels_of_16_bit_png(path: Path) -> int:
-    """1 or 3, transparency left out; 0 for any other picture.
+def _png_depth(path: Path) -> tuple[int, int]:
+    """Bits a sample, and 1 or 3 channels with transparency left out; 0 and 0 for any other picture.
 
     Bit depth and colour type stand in bytes 24 and 25 of a PNG (PNG specification, IHDR).
     """
     with path.open("rb") as file:
         head = file.read(26)
-    if not head.startswith(b"\x89PNG") or head[24:25] != b"\x10":
-        return 0
-    return 1 if head[25] in (0, 4) else 3
+    if not head.startswith(b"\x89PNG") or len(head) < 26:
+        return 0, 0
+    return head[24], 1 if head[25] in {0, 4} else 3
 
 
-def _read_16_bit(path: Path, channels: int) -> npt.NDArray[np.generic]:
+def _read_16_bit(path: Path, channels: int, image: Image.Image) -> Picture:
     decoded = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_UNCHANGED)
     if decoded is None:
         raise ValueError("OpenCV cannot decode it")
-    pixels = np.asarray(decoded).reshape(*decoded.shape[:2], -1)
+    if decoded.dtype != np.uint16:
+        raise ValueError("it is not of 16 bits, as its header says")
+    array = np.asarray(decoded).reshape(*decoded.shape[:2], -1)
     # OpenCV answers blue, green, red, alpha, and that for grey with transparency too.
-    return pixels[..., 2::-1] if channels == 3 else pixels[..., :1]
+    key = _key(image, 1)
+    pixels: Pixels = array[..., 2::-1] if channels == 3 else array[..., :1]
+    opaque = array[..., 3] > 0 if array.shape[2] == 4 and key is None else None
+    opaque = _without_key(pixels, key, opaque)
+    orientation = _orientation(image)
+    valid = valid_pixels(pixels, opaque_HW=opaque)
+    turned = None if valid is None else np.ascontiguousarray(upright(valid[..., None], orientation)[..., 0])
+    return Picture(np.ascontiguousarray(upright(pixels, orientation)), valid_HW=turned)  # type: ignore[arg-type]

@@ -1,13 +1,22 @@
-"""What reading a picture gives."""
+"""What reading a picture gives, and what every format needs to give it.
+
+Rule: nothing here opens a file.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
+from masksmith.errors import DataError
+
 U8 = npt.NDArray[np.uint8]
+Pixels = npt.NDArray[np.generic]
+Mask = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
@@ -26,11 +35,33 @@ class Picture:
 
     ``pixels_HWC`` has the dtype of the file. A palette picture has its colours there, and
     ``indices_HW`` with ``palette_P3`` besides, because in a mask the indices are the classes.
+    ``valid_HW`` is False where the file itself says that there is nothing: full transparency, the
+    nodata value, or not-a-number in every channel. It is None where all pixels are valid.
     """
 
-    pixels_HWC: npt.NDArray[np.generic]
+    pixels_HWC: Pixels
     indices_HW: U8 | None = None
     palette_P3: U8 | None = None
+    valid_HW: Mask | None = None
+
+    def crop(self, window: Window) -> Picture:
+        """The part inside ``window``, as a copy that does not hold the whole in memory."""
+        y, x = slice(window.y, window.y + window.height), slice(window.x, window.x + window.width)
+        return Picture(
+            self.pixels_HWC[y, x].copy(),
+            None if self.indices_HW is None else self.indices_HW[y, x].copy(),
+            self.palette_P3,
+            None if self.valid_HW is None else none_if_all(self.valid_HW[y, x].copy()),
+        )
+
+
+class Window(NamedTuple):
+    """A rectangle of pixels in an upright picture."""
+
+    y: int
+    x: int
+    height: int
+    width: int
 
 
 TURNED = frozenset({5, 6, 7, 8})
@@ -39,8 +70,16 @@ TURNED = frozenset({5, 6, 7, 8})
 # Steps that make each orientation upright (TIFF 6.0, page 36; EXIF uses the same tag).
 _STEPS = {1: "", 2: "h", 3: "hv", 4: "v", 5: "t", 6: "th", 7: "thv", 8: "tv"}
 
+DTYPES = frozenset(
+    {"bool", "uint8", "uint16", "int16", "int8", "uint32", "int32", "float16", "float32", "float64"},
+)
+"""What a convolution can be fed; complex numbers and records are no pictures."""
 
-def upright(pixels_HWC: npt.NDArray[np.generic], orientation: int) -> npt.NDArray[np.generic]:
+# Programs for arrays save labels with 64 bits by default; what is in them fits in 32.
+_NARROWED = {"int64": "int32", "uint64": "uint32"}
+
+
+def upright(pixels_HWC: Pixels, orientation: int) -> Pixels:
     """Turn and mirror pixels as the Orientation tag says; unknown values mean upright."""
     for step in _STEPS.get(orientation, ""):
         if step == "t":
@@ -48,3 +87,73 @@ def upright(pixels_HWC: npt.NDArray[np.generic], orientation: int) -> npt.NDArra
         else:
             pixels_HWC = pixels_HWC[:, ::-1] if step == "h" else pixels_HWC[::-1]
     return pixels_HWC
+
+
+def stored_window(window: Window, orientation: int, height: int, width: int) -> Window:
+    """Where ``window`` of an upright picture of ``height`` × ``width`` lies in the pixels as stored."""
+    y, x, rows, columns = window
+    for step in reversed(_STEPS.get(orientation, "")):
+        if step == "t":
+            y, x, rows, columns, height, width = x, y, columns, rows, width, height
+        elif step == "h":
+            x = width - x - columns
+        else:
+            y = height - y - rows
+    return Window(y, x, rows, columns)
+
+
+def dtype_read(dtype: np.dtype[np.generic], path: Path) -> str:
+    """The dtype that pixels of ``dtype`` are given back in.
+
+    Raises:
+        DataError: no picture has such pixels.
+    """
+    name = "uint8" if dtype.kind == "b" else _NARROWED.get(dtype.name, dtype.name)
+    if name in DTYPES:
+        return name
+    raise DataError(
+        where=path,
+        expected="whole numbers of 8 to 64 bits or floats of 16 to 64",
+        received={"O": "Python objects", "V": "records"}.get(dtype.kind, dtype.name),
+        remedy="save it as 16-bit whole numbers or 32-bit floats",
+    )
+
+
+def as_read(array: npt.NDArray[np.generic], path: Path) -> Pixels:
+    """Pixels in the dtype of :func:`dtype_read` and the byte order of this machine; True is 255.
+
+    Raises:
+        DataError: no such dtype, or whole numbers of 64 bits that do not fit in 32.
+    """
+    name = dtype_read(array.dtype, path)
+    if array.dtype.kind == "b":
+        return np.where(array, np.uint8(255), np.uint8(0))
+    if array.dtype.name in _NARROWED and array.size:
+        limits, low, high = np.iinfo(name), int(array.min()), int(array.max())
+        if low < limits.min or high > limits.max:
+            raise DataError(
+                where=path,
+                expected=f"whole numbers that fit in 32 bits ({name})",
+                received=f"{low} to {high}",
+                remedy="save it as 32-bit floats",
+            )
+    return np.ascontiguousarray(array).astype(name, copy=False)
+
+
+def valid_pixels(pixels_HWC: Pixels, *, nodata: float | None = None, opaque_HW: Mask | None = None) -> Mask | None:
+    """Where a picture has something: not transparent, and not nodata or not-a-number in every channel."""
+    if opaque_HW is None and nodata is None and pixels_HWC.dtype.kind != "f":
+        return None
+    valid = np.ones(pixels_HWC.shape[:2], np.bool_) if opaque_HW is None else opaque_HW.copy()
+    if nodata is not None and not np.isnan(nodata):
+        with np.errstate(over="ignore"):  # GDAL writes the nodata of float32 with more digits than fit
+            value = np.asarray(nodata).astype(pixels_HWC.dtype)
+        valid &= ~(pixels_HWC == value).all(axis=2)
+    if pixels_HWC.dtype.kind == "f":
+        valid &= ~np.isnan(pixels_HWC).all(axis=2)
+    return none_if_all(valid)
+
+
+def none_if_all(valid_HW: Mask) -> Mask | None:
+    """None in place of a mask that is True everywhere."""
+    return None if bool(valid_HW.all()) else np.ascontiguousarray(valid_HW)

@@ -1,74 +1,152 @@
-"""TIFF by tifffile: 1 to N channels, any common dtype, planar or interleaved.
+"""TIFF by tifffile: 1 to N channels, any common dtype, compression and arrangement.
 
-A file that holds several pictures (a stack) is refused in one sentence, because which of them was
-meant cannot be known from here.
+A file of several pages is one picture if its pages are channels: they are called so (OME,
+ImageJ), or they are 2 to 16 alike pages of one sample each that nothing calls depth or time. Any
+other stack is refused in one sentence, because which of its planes was meant cannot be known here.
 """
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import tifffile
 
 from masksmith.errors import DataError
-from masksmith.images.picture import TURNED, Header, Picture, upright
+from masksmith.images import segments
+from masksmith.images.picture import (
+    DTYPES,
+    TURNED,
+    Header,
+    Picture,
+    Pixels,
+    Window,
+    as_read,
+    stored_window,
+    upright,
+    valid_pixels,
+)
+from masksmith.limits import MAX_PICTURE_PIXELS
 
-# What a convolution can be fed; 64-bit integers and complex numbers are not pictures.
-_DTYPES = {"bool", "uint8", "uint16", "int16", "int8", "uint32", "int32", "float16", "float32", "float64"}
+# tifffile logs about odd tags; what stops the reading is said in our one sentence.
+logging.getLogger("tifffile").addHandler(logging.NullHandler())
+
+# Pages that nothing names are channels up to this many: satellites have 13 bands, slide stainings fewer.
+_MOST_PAGES = 16
 # Values of the ExtraSamples tag that mean transparency (TIFF 6.0, page 31).
 _ALPHA = {1, 2}
+_GDAL_NODATA = 42113
+
+
+@dataclass(frozen=True)
+class _Source:
+    """The one picture of an open file: its pages, and the order of its axes with Y and X."""
+
+    series: tifffile.TiffPageSeries
+    page: tifffile.TiffPage
+    axes: str
+    orientation: int
+    alpha: bool
+
+    @property
+    def height_width(self) -> tuple[int, int]:
+        """Height and width, upright."""
+        height, width = (int(self.series.shape[self.axes.index(axis)]) for axis in "YX")
+        return (width, height) if self.orientation in TURNED else (height, width)
+
+    @property
+    def is_palette(self) -> bool:
+        return bool(self.page.photometric == tifffile.PHOTOMETRIC.PALETTE) and self.page.colormap is not None
 
 
 def read_header(path: Path) -> Header:
     """Size, channels and dtype, upright."""
     with tifffile.TiffFile(path) as file:
-        series = _series(file, path)
-        order, shape = series.axes, series.shape
-        sizes = dict(zip(order, shape, strict=True))
-        height, width = sizes["Y"], sizes["X"]
-        if _orientation(file) in TURNED:
-            height, width = width, height
-        palette = file.pages.first.photometric == tifffile.PHOTOMETRIC.PALETTE
-        channels = 3 if palette else int(np.prod([n for axis, n in sizes.items() if axis not in "YX"], dtype=int))
-        dtype = "uint8" if series.dtype == np.bool_ else str(series.dtype)  # as read() gives it
-        return Header(height, width, channels - _alpha_channels(file), dtype)
+        source = _source(file, path)
+        dtype = "uint8" if source.series.dtype == np.bool_ else str(source.series.dtype)  # as read() gives it
+        if source.is_palette and dtype == "uint8":
+            return Header(*source.height_width, 3, dtype)
+        sizes = [n for axis, n in zip(source.axes, source.series.shape, strict=True) if axis not in "YX"]
+        return Header(*source.height_width, int(np.prod(sizes, dtype=int)) - source.alpha, dtype)
 
 
 def read(path: Path) -> Picture:
     """All pixels, upright; tifffile raises whatever it raises about broken files."""
     with tifffile.TiffFile(path) as file:
-        series = _series(file, path)
-        if str(series.dtype) not in _DTYPES:
+        source = _source(file, path)
+        return _finished(_channels_last(source.series.asarray(), source.axes), source, path)
+
+
+def read_window(path: Path, window: Window) -> Picture:
+    """A part of the picture; only the strips or tiles that it touches are decoded."""
+    with tifffile.TiffFile(path) as file:
+        source = _source(file, path)
+        height, width = source.height_width
+        stored = stored_window(window, source.orientation, height, width)
+        array = segments.read(source.series, source.axes, stored)
+        if array is not None:
+            return _finished(array, source, path)
+        if height * width > MAX_PICTURE_PIXELS:
             raise DataError(
                 where=path,
-                expected="whole numbers or floats of 8 to 64 bits",
-                received=str(series.dtype),
-                remedy="convert it to 16-bit or 32-bit float TIFF",
+                expected="a large picture in tiles or strips",
+                received=f"{width}×{height} pixels that can only be decoded at once",
+                remedy="save it as a tiled TIFF, or cut it into parts",
             )
-        array = series.asarray()
-        rest = [axis for axis in series.axes if axis not in "YX"]
-        array = np.transpose(array, [series.axes.index(axis) for axis in ("Y", "X", *rest)])
-        array = array.reshape(*array.shape[:2], -1)
-        array = upright(array, _orientation(file))
-        page = file.pages.first
-        array = array[..., : array.shape[2] - _alpha_channels(file)]
-        if page.photometric == tifffile.PHOTOMETRIC.MINISWHITE and array.dtype in (np.uint8, np.bool_):
-            array = np.invert(array)
-        if page.photometric == tifffile.PHOTOMETRIC.PALETTE and page.colormap is not None and array.dtype == np.uint8:
-            palette = (page.colormap.T >> 8).astype(np.uint8)
-            indices = array[..., 0].astype(np.uint8, copy=False)
-            return Picture(palette[indices], indices, palette)
-    if array.dtype == np.bool_:
-        array = array.astype(np.uint8) * 255
-    return Picture(np.ascontiguousarray(array).astype(array.dtype.newbyteorder("="), copy=False))
+        array = source.series.asarray()
+        return _finished(_channels_last(array, source.axes), source, path).crop(window)
 
 
-def _series(file: tifffile.TiffFile, path: Path) -> tifffile.TiffPageSeries:
+def _channels_last(array: npt.NDArray[Any], axes: str) -> npt.NDArray[Any]:
+    rest = [axis for axis in axes if axis not in "YX"]
+    array = np.transpose(array, [axes.index(axis) for axis in ("Y", "X", *rest)])
+    return array.reshape(*array.shape[:2], -1)
+
+
+def _finished(array_HWC: npt.NDArray[Any], source: _Source, path: Path) -> Picture:
+    """From samples as stored to a picture: upright, without transparency, with what is valid."""
+    array: Pixels = upright(array_HWC, source.orientation)
+    opaque = None
+    if source.alpha:
+        opaque, array = np.asarray(array[..., -1] > 0), array[..., :-1]  # type: ignore[operator]
+    valid = valid_pixels(array, nodata=_nodata(source.page, array.dtype), opaque_HW=opaque)
+    if source.is_palette and array.dtype in (np.uint8, np.bool_):
+        # A palette of fewer bits is filled up: what follows looks up 8-bit indices.
+        palette = np.zeros((256, 3), np.uint8)
+        stored = (np.asarray(source.page.colormap).T >> 8).astype(np.uint8)[:256]
+        palette[: len(stored)] = stored
+        indices = np.ascontiguousarray(array[..., 0]).astype(np.uint8)
+        return Picture(palette[indices], indices, palette, valid)
+    if source.page.photometric == tifffile.PHOTOMETRIC.MINISWHITE and array.dtype.kind in "bu":
+        bits = source.page.bitspersample
+        top = array.dtype.type(2**bits - 1) if array.dtype.kind == "u" else np.True_
+        array = np.bitwise_xor(array, top)
+    return Picture(as_read(array, path), valid_HW=valid)
+
+
+def _nodata(page: tifffile.TiffPage, dtype: np.dtype[Any]) -> float | None:
+    """The value of GDAL's nodata tag, None if there is none or no pixel can have it."""
+    tag = page.tags.get(_GDAL_NODATA)
+    try:
+        value = float(str(tag.value).strip().rstrip("\0").replace(",", ".")) if tag is not None else None
+    except ValueError:
+        return None
+    if value is None or dtype.kind == "f":
+        return value
+    if dtype.kind not in "iu" or not value.is_integer():
+        return None
+    limits = np.iinfo(dtype)
+    return value if limits.min <= value <= limits.max else None
+
+
+def _source(file: tifffile.TiffFile, path: Path) -> _Source:
     # Smaller copies and transparency masks of the same picture stand in a file as further series.
     pictures = [s for s in file.series if not (s.keyframe.is_reduced or s.keyframe.is_mask)] or file.series[:1]
-    series = pictures[0]
-    axes = series.axes
     if len(pictures) > 1:
         raise DataError(
             where=path,
@@ -76,24 +154,51 @@ def _series(file: tifffile.TiffFile, path: Path) -> tifffile.TiffPageSeries:
             received=f"{len(pictures)} of them",
             remedy="save each as a file of its own",
         )
-    # S and C are channels; Q and I are pages of one file, taken for channels when they are few
-    # planes of one picture in a single-page file, and otherwise for a stack.
-    stacked = [axis for axis in axes if axis not in "YXSC" and series.shape[axes.index(axis)] > 1]
-    if stacked or not {"Y", "X"} <= set(axes):
+    series = pictures[0]
+    page = series.keyframe
+    axes = _named_axes(series, path)
+    if str(series.dtype) not in DTYPES:
         raise DataError(
             where=path,
-            expected="one picture in the file",
-            received=f"a stack of shape {'×'.join(map(str, series.shape))} (axes {axes})",
-            remedy="save each plane as a file of its own",
+            expected="whole numbers of 8 to 32 bits or floats of 16 to 64",
+            received=str(series.dtype),
+            remedy="convert it to 16-bit or 32-bit float TIFF",
         )
-    return series
+    if page.is_tiled and page.tilelength * page.tilewidth > MAX_PICTURE_PIXELS:
+        raise ValueError(f"a tile of {page.tilewidth}×{page.tilelength} pixels")
+    tag = page.tags.get("Orientation")
+    alpha = any(int(e) in _ALPHA for e in page.extrasamples[-1:])
+    return _Source(series, page, axes, int(tag.value) if tag is not None else 1, alpha)
 
 
-def _orientation(file: tifffile.TiffFile) -> int:
-    tag = file.pages.first.tags.get("Orientation")
-    return int(tag.value) if tag is not None else 1
+def _named_axes(series: tifffile.TiffPageSeries, path: Path) -> str:
+    """The axes, those that are channels named C or S; see the first lines of this module."""
+    axes, shape = str(series.axes), series.shape
+    stacked = [axis for axis in axes if axis not in "YXSC" and shape[axes.index(axis)] > 1]
+    if {"Y", "X"} <= set(axes) and not stacked:
+        return axes
+    if {"Y", "X"} <= set(axes) and len(stacked) == 1 and stacked[0] in "QI":
+        if _rows_as_pages(series):
+            return "YXC"
+        alone = all(n == 1 for axis, n in zip(axes, shape, strict=True) if axis in "SC")
+        palette = series.keyframe.photometric == tifffile.PHOTOMETRIC.PALETTE
+        if alone and not palette and shape[axes.index(stacked[0])] <= _MOST_PAGES:
+            return axes.replace(stacked[0], "C")
+    raise _stack(path, shape, axes)
 
 
-def _alpha_channels(file: tifffile.TiffFile) -> int:
-    """Transparency is no measured channel; it stands last."""
-    return 1 if any(int(e) in _ALPHA for e in file.pages.first.extrasamples[-1:]) else 0
+def _rows_as_pages(series: tifffile.TiffPageSeries) -> bool:
+    """Whether an array (H, W, C) was written by tifffile without a word about its channels.
+
+    Each row of the picture is a page then, as narrow as there are channels.
+    """
+    return bool(series.kind == "shaped" and series.axes == "QYX" and series.shape[2] <= _MOST_PAGES < series.shape[0])
+
+
+def _stack(path: Path, shape: Sequence[int], axes: str) -> DataError:
+    return DataError(
+        where=path,
+        expected="one picture in the file",
+        received=f"a stack of shape {'×'.join(map(str, shape))} (axes {axes})",
+        remedy="save each plane as a file of its own",
+    )

@@ -1,10 +1,83 @@
 """Read any annotation as class indices on the picture's grid.
 
-Here: mask pictures. ``raster`` reads one, ``decide`` finds out from all of them what their values
-mean. Rule: nothing is guessed from one file; the whole set is scanned first.
+``find`` tells which files are annotations, a module for each kind of file reads them, ``scan``
+counts what one holds, ``decide`` finds out from all of them what it means. Rule: nothing is
+guessed from one file; the whole set is scanned first.
 """
 
-from masksmith.labels.decide import LABELS, Decision, decide
-from masksmith.labels.raster import MaskScan, RawMask, read_mask, read_raw, scan
+from __future__ import annotations
 
-__all__ = ["LABELS", "Decision", "MaskScan", "RawMask", "decide", "read_mask", "read_raw", "scan"]
+from collections.abc import Callable
+
+from masksmith.classes import U8, ClassTable
+from masksmith.errors import DataError
+from masksmith.labels import coco, cvat, geojson, labelme, raster, yolo
+from masksmith.labels.decide import LABELS, Decision, decide
+from masksmith.labels.find import Labels, add_annotation, annotation_reader, collect, picture_key
+from masksmith.labels.scan import MaskScan, merged, scan
+from masksmith.labels.source import Grid, LabelSource, RawMask
+
+__all__ = [
+    "LABELS",
+    "READERS",
+    "Decision",
+    "Grid",
+    "LabelSource",
+    "Labels",
+    "MaskScan",
+    "RawMask",
+    "add_annotation",
+    "annotation_reader",
+    "collect",
+    "decide",
+    "encode",
+    "merged",
+    "picture_key",
+    "read_mask",
+    "read_raw",
+    "scan",
+]
+
+# How the files of an annotation are read.
+READERS: dict[str, Callable[[LabelSource, Grid], RawMask]] = {
+    "picture": raster.read,
+    "instances": raster.read_instances,
+    "coco": coco.read,
+    "labelme": labelme.read,
+    "yolo": yolo.read,
+    "cvat": cvat.read,
+    "geojson": geojson.read,
+}
+
+
+def read_raw(source: LabelSource, grid: Grid) -> RawMask:
+    """An annotation as stored.
+
+    Raises:
+        DataError: it cannot be read.
+    """
+    return READERS[source.reader](source, grid)
+
+
+def read_mask(source: LabelSource, table: ClassTable, grid: Grid) -> U8:
+    """Class indices (H, W) uint8 with 255 for ignored.
+
+    Raises:
+        DataError: it cannot be read, or holds what no class has.
+    """
+    return encode(read_raw(source, grid), table, source)
+
+
+def encode(raw: RawMask, table: ClassTable, source: LabelSource) -> U8:
+    """Class indices (H, W) of a mask as stored; errors as in :func:`read_mask`."""
+    pixels = raw.colors_HW3 if table.encoding == "color" else raw.values_HW
+    if pixels is None:
+        raise DataError(
+            where=source.path,
+            expected="8-bit colours as in the other masks"
+            if table.encoding == "color"
+            else "index values as in the other masks",
+            received="values above 255" if table.encoding == "color" else "a colour mask",
+            remedy="save all masks in one way",
+        )
+    return table.encode(pixels, source.path, raw.names)

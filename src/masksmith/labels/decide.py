@@ -9,18 +9,31 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from masksmith.classes import ClassTable, Entry, default_color, make_entries, unpack
+from masksmith.classes import IGNORED_NAMES, ClassTable, Entry, default_color, make_entries, unpack
 from masksmith.errors import DataError
-from masksmith.labels.raster import MaskScan
+from masksmith.labels import blur
+from masksmith.labels.scan import MaskScan
 from masksmith.limits import MAX_UNNAMED_COLORS, MAX_UNNAMED_VALUES
 
 LABELS: dict[str, str] = {
-    "index": "one number a class, 0 upwards",
+    "index": "one number a class, 0 upwards, in 8 or 16 bits",
     "binary": "0 for the background, one other value (usually 255) for the one class",
     "grey": "one grey value a class, with gaps",
     "color": "one colour a class",
     "palette": "numbers with a palette, which gives each class its colour",
+    "bands": "one band a class (one-hot)",
+    "instances": "a number for each thing, or a file for each: 0 is the background",
+    "coco": "polygons or run lengths in a COCO JSON file",
+    "labelme": "polygons in a LabelMe JSON file for each picture",
+    "yolo": "polygons in a YOLO text file for each picture, names in data.yaml",
+    "cvat": "polygons or masks in a CVAT XML file",
+    "geojson": "polygons in a GeoJSON file, reprojected onto the picture",
 }
+
+# Below this number of things a map of instances cannot be told from an index mask.
+_FEWEST_INSTANCES = 8
+# A map of instances is made of patches; a photograph has hardly two like pixels side by side.
+_SOLID_SHARE = 0.3
 
 
 @dataclass(frozen=True)
@@ -32,27 +45,58 @@ class Decision:
     reason: str
 
 
-def decide(scans: Sequence[MaskScan], given: tuple[Entry, ...] | None) -> Decision:
+class Unclear(DataError):
+    """Masks whose values cannot be classes; ``kind`` is the finding's."""
+
+    kind = "undefined"
+
+    def of(self, kind: str) -> Unclear:
+        """The same error, with the kind of its finding."""
+        self.kind = kind
+        return self
+
+
+def decide(scans: Sequence[MaskScan], given: tuple[Entry, ...] | None, snap: bool = False) -> Decision:
     """The class table for these masks.
 
     Args:
-        scans: one for each mask file, at least one.
+        scans: one for each mask file, or merged; at least one.
         given: rows of a class table file, or None.
+        snap: whatever stands for no class is to be taken for the nearest one.
 
     Raises:
-        DataError: the values cannot be classes (a photograph, lossy compression, one value only).
+        Unclear: the values cannot be classes (a photograph, lossy compression, one value only).
     """
-    return _with_table(scans, given) if given is not None else _without_table(scans)
+    named = [s for s in scans if s.names]
+    if named and len(named) < len(scans) and any(s.keys for s in scans if not s.names):
+        other = next(s for s in scans if not s.names)
+        raise _disagreeing(other.path, "drawn regions as in the other annotations", "a mask picture", "annotate all in one way")
+    if named:
+        return _regions(named, given)
+    decision = _with_table(scans, given, snap) if given is not None else _without_table(scans, snap)
+    return replace(decision, table=replace(decision.table, snap=snap)) if snap else decision
 
 
-def _with_table(scans: Sequence[MaskScan], given: tuple[Entry, ...]) -> Decision:
+def _regions(scans: Sequence[MaskScan], given: tuple[Entry, ...] | None) -> Decision:
+    names = list(dict.fromkeys(name for s in scans for name in s.names))
+    kind = scans[0].reader
+    if given is not None:
+        return Decision(ClassTable(given, "name"), kind, "the class table names the regions")
+    entries = tuple(
+        Entry(name, default_color(i), i, ignored=name.lower() in IGNORED_NAMES) for i, name in enumerate(names)
+    )
+    if set(names) == {"background", "object"}:
+        return Decision(ClassTable(entries, "name"), "instances", "a file for each thing")
+    return Decision(ClassTable(entries, "name"), kind, f"regions of {len(names) - 1} names; what no region covers is background")
+
+
+def _with_table(scans: Sequence[MaskScan], given: tuple[Entry, ...], snap: bool) -> Decision:
     values = _union(s.values for s in scans)
     colors = _union(s.colors for s in scans)
     by_color = ClassTable(given, "color") if len({e.color for e in given}) == len(given) else None
+    wanted = {e.color for e in given}
     fits_color = (
-        by_color is not None
-        and all(unpack(c) in {e.color for e in given} for c in colors)
-        and all(s.colors is not None for s in scans)
+        by_color is not None and all(s.colors is not None for s in scans) and all(unpack(c) in wanted for c in colors)
     )
     if by_color is not None and (
         any(s.values is None for s in scans) or (fits_color and any(s.from_palette for s in scans))
@@ -61,32 +105,53 @@ def _with_table(scans: Sequence[MaskScan], given: tuple[Entry, ...]) -> Decision
         return Decision(by_color, kind, "the masks are in colour and the class table gives each class one")
     by_value = ClassTable(given, "value")
     if values <= {e.value for e in given}:
-        return Decision(by_value, "index", "each mask value is the index of a class of the table")
+        bands = max(s.bands for s in scans)
+        return Decision(by_value, "bands" if bands > 1 else "index", "each mask value is the index of a class of the table")
+    if shifted := _bands_from_one(scans, given, values):
+        return shifted
     if by_color is not None and fits_color:
         return Decision(by_color, "grey", "each mask value is the grey of a class of the table")
-    if any(_is_lossy(scan.path) for scan in scans):
-        raise _too_many(scans, len(values), "values")
-    if len(by_value) == 2 and len(values) <= 2 and min(values) == 0 and not by_value.ignored:
+    if len(by_value) == 2 and not by_value.ignored and (len(values) <= 2 or blur.is_blurred(scans)) and min(values) == 0:
+        top = max(blur.main_keys(scans)) if len(values) > 2 else max(values)
         # The class that is black in the table is the one that 0 stands for.
         zero = 1 if given[1].color == (0, 0, 0) else 0
-        entries = tuple(replace(e, value=0 if i == zero else max(values)) for i, e in enumerate(given))
-        return Decision(ClassTable(entries), "binary", f"two classes, and the masks hold 0 and {max(values)}")
+        entries = tuple(replace(e, value=0 if i == zero else top) for i, e in enumerate(given))
+        return Decision(ClassTable(entries), "binary", f"two classes, and the masks hold 0 and {top}")
     return Decision(by_value, "index", "the masks hold numbers")
 
 
-def _without_table(scans: Sequence[MaskScan]) -> Decision:
+def _bands_from_one(scans: Sequence[MaskScan], given: tuple[Entry, ...], values: set[int]) -> Decision | None:
+    """A band for each class of the table: band n holds class n, and no pixel is without one."""
+    if max(s.bands for s in scans) == 1 or 0 in values or not values <= {e.value + 1 for e in given}:
+        return None
+    entries = tuple(replace(e, value=e.value + 1) for e in given)
+    return Decision(ClassTable(entries), "bands", "each band is a class of the table")
+
+
+def _without_table(scans: Sequence[MaskScan], snap: bool) -> Decision:
+    if blur.is_blurred(scans):
+        if not snap:
+            raise _blurred(scans)
+        scans = blur.cleared(scans)
+    elif any(blur.is_lossy(s.path) and len(s.keys) > 2 for s in scans):
+        raise _blurred(scans)
     if any(s.values is None for s in scans):
         return _colors(scans)
     values = _union(s.values for s in scans)
     if len(values) < 2:
-        raise DataError(
+        raise Unclear(
             where=scans[0].path.parent,
             expected="masks with two or more classes",
-            received=f"the value {min(values, default=0)} alone in all {len(scans)} masks",
+            received=f"the value {min(values, default=0)} alone in all masks",
             remedy="check that these are the masks, or name the classes in classes.csv (index,name,r,g,b)",
+        ).of("one value")
+    if max(s.bands for s in scans) > 1:
+        return _bands(scans, values)
+    if _are_instances(scans, values):
+        two = make_entries(["background", "object"], [0, 1])
+        return Decision(
+            ClassTable(two, "instances"), "instances", "a number for each thing; all things are one class (a class table says otherwise)"
         )
-    if len(values) > 2 and any(_is_lossy(scan.path) for scan in scans):
-        raise _too_many(scans, len(values), "values")
     _check_agreement(scans, values)
     palette = {value: color for s in scans for value, color in s.palette.items()}
     if len(values) == 2 and min(values) == 0 and max(values) > 1:
@@ -110,6 +175,28 @@ def _without_table(scans: Sequence[MaskScan]) -> Decision:
     return Decision(ClassTable(entries), kind, reason)
 
 
+def _bands(scans: Sequence[MaskScan], values: set[int]) -> Decision:
+    count = max(s.bands for s in scans)
+    if 0 in values:
+        names, first = ["background", *(f"band {n}" for n in range(1, count + 1))], 0
+    else:
+        names, first = [f"band {n}" for n in range(1, count + 1)], 1
+    entries = make_entries(names, list(range(first, first + len(names))))
+    return Decision(ClassTable(entries), "bands", f"{count} bands, one of them set for each pixel")
+
+
+def _are_instances(scans: Sequence[MaskScan], values: set[int]) -> bool:
+    """Numbers that count things: many, from 1 without gaps in each mask, in solid patches."""
+    if any(s.from_palette or blur.is_lossy(s.path) for s in scans):
+        return False
+    most = max(s.distinct for s in scans)
+    if len(values) <= MAX_UNNAMED_VALUES and most <= MAX_UNNAMED_VALUES:
+        return False
+    pixels = sum(n for s in scans for n in (s.values or {}).values())
+    solid = sum(n for s in scans for n in s.solid.values())
+    return solid >= _SOLID_SHARE * pixels and most >= _FEWEST_INSTANCES
+
+
 def _check_agreement(scans: Sequence[MaskScan], values: set[int]) -> None:
     """Masks of one set mean the same by the same value."""
     seen: dict[int, tuple[int, Path]] = {}
@@ -117,26 +204,37 @@ def _check_agreement(scans: Sequence[MaskScan], values: set[int]) -> None:
         for value, color in scan.palette.items():
             before, path = seen.setdefault(value, (color, scan.path))
             if before != color:
-                raise DataError(
-                    where=scan.path,
-                    expected=f"the palette of {path.name}, where {value} is {unpack(before)}",
-                    received=f"{unpack(color)} for {value}",
-                    remedy="list the classes with their colours in classes.csv (name,r,g,b), which then decide",
+                raise _disagreeing(
+                    scan.path,
+                    f"the palette of {path.name}, where {value} is {unpack(before)}",
+                    f"{unpack(color)} for {value}",
+                    "list the classes with their colours in classes.csv (name,r,g,b), which then decide",
                 )
     if values == {0, 1, 255} and not any({1, 255} <= set(s.values or ()) for s in scans):
         ones, tops = (next(s.path for s in scans if v in (s.values or ())) for v in (1, 255))
-        raise DataError(
-            where=tops,
-            expected=f"0 and 1 as in {ones.name}",
-            received="0 and 255, and no mask that holds both 1 and 255",
-            remedy="write all masks in one way; if 255 means ignore, say so in classes.csv with the columns name,value,role",
+        raise _disagreeing(
+            tops,
+            f"0 and 1 as in {ones.name}",
+            "0 and 255, and no mask that holds both 1 and 255",
+            "write all masks in one way; if 255 means ignore, say so in classes.csv with the columns name,value,role",
         )
 
 
 def _colors(scans: Sequence[MaskScan]) -> Decision:
     colors = sorted(_union(s.colors for s in scans))
+    grey = next((s for s in scans if s.values is not None and not s.from_palette and s.colors is None), None)
+    if grey is not None:
+        raise _disagreeing(grey.path, "8-bit colours as in the other masks", "values above 255", "save all masks in one way")
     if len(colors) > MAX_UNNAMED_COLORS:
         raise _too_many(scans, len(colors), "colours")
+    index_masks = [s for s in scans if s.values is not None and not s.from_palette and 0 < max(s.values, default=0) < len(colors)]
+    if index_masks:
+        raise _disagreeing(
+            index_masks[0].path,
+            "a colour mask as the others",
+            f"an index mask with values up to {max(index_masks[0].values or {0: 0})}",
+            "write all masks in one way, or list the classes with their colours in classes.csv (name,r,g,b)",
+        )
     entries = tuple(Entry(f"#{c:06x}", unpack(c), i) for i, c in enumerate(colors))
     return Decision(
         ClassTable(entries, "color"),
@@ -145,19 +243,31 @@ def _colors(scans: Sequence[MaskScan]) -> Decision:
     )
 
 
-def _too_many(scans: Sequence[MaskScan], count: int, kind: str) -> DataError:
-    worst = max(scans, key=lambda s: len((s.colors if kind == "colours" else s.values) or {}))
-    return DataError(
+def _disagreeing(path: Path, expected: str, received: str, remedy: str) -> Unclear:
+    return Unclear(where=path, expected=expected, received=received, remedy=remedy).of("encoding")
+
+
+def _blurred(scans: Sequence[MaskScan]) -> Unclear:
+    worst = max(scans, key=lambda s: s.distinct)
+    kind = "values" if worst.values is not None else "colours"
+    main = len(blur.main_keys(scans))
+    return Unclear(
         where=worst.path,
         expected=f"a mask with a few {kind}, one a class",
-        received=f"{count} different {kind} over all masks"
-        + (" (JPEG blurs the edges of masks)" if _is_lossy(worst.path) else ""),
-        remedy="save masks as PNG without smoothing, or list the classes in classes.csv (name,r,g,b)",
-    )
+        received=f"{worst.distinct} {kind}, of which {main} are patches and the others lie on edges"
+        + (" (JPEG blurs the edges of masks)" if blur.is_lossy(worst.path) else ""),
+        remedy="save masks as PNG without smoothing, or take the nearest class for each pixel with --snap",
+    ).of("lossy")
 
 
-def _is_lossy(path: Path) -> bool:
-    return path.suffix.lower() in {".jpg", ".jpeg", ".webp"}
+def _too_many(scans: Sequence[MaskScan], count: int, kind: str) -> Unclear:
+    worst = max(scans, key=lambda s: s.distinct)
+    return Unclear(
+        where=worst.path,
+        expected=f"a mask with a few {kind}, one a class",
+        received=f"{count} different {kind} over all masks, as in a photograph",
+        remedy="check that these are the masks; name the classes in classes.csv (name,r,g,b)",
+    ).of("picture as mask")
 
 
 def _color(palette: dict[int, int], value: int, index: int) -> tuple[int, int, int]:

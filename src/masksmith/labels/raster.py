@@ -1,8 +1,10 @@
-"""One mask picture: its values, its colours, and which of them occur how often."""
+"""Read masks that are pictures: values, colours, a palette, or a band for each class.
+
+Rule: nothing is decided here about what a value means.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -10,41 +12,21 @@ import numpy as np
 import numpy.typing as npt
 
 from masksmith import images
-from masksmith.classes import U8, ClassTable, pack, pack_pixels
 from masksmith.errors import DataError
-
-Counts = dict[int, int]
-
-
-@dataclass(frozen=True)
-class RawMask:
-    """A mask as stored. A grey one has values, a colour one has colours, a palette one has both."""
-
-    values_HW: npt.NDArray[np.integer] | None
-    colors_HW3: npt.NDArray[np.integer] | None
-    from_palette: bool = False
+from masksmith.labels.source import Grid, LabelSource, RawMask
 
 
-@dataclass(frozen=True)
-class MaskScan:
-    """What one mask file holds: pixel counts by value and by packed colour.
-
-    ``values`` is None for a true colour mask, ``colors`` for one with values above 255.
-    """
-
-    path: Path
-    values: Counts | None
-    colors: Counts | None
-    from_palette: bool
-    palette: dict[int, int]
-    """The packed colour of each palette index that occurs."""
+def read(source: LabelSource, grid: Grid | None = None) -> RawMask:
+    """A mask picture; see :func:`read_file`. The grid is not needed: it has its own."""
+    del grid
+    return read_file(source.path)
 
 
-def read_raw(path: Path) -> RawMask:
+def read_file(path: Path) -> RawMask:
     """A mask with its channels told apart from colours: three equal channels are one grey one.
 
     Raises:
-        DataError: it cannot be read, or has fractions, negative values, or a strange channel count.
+        DataError: it cannot be read, has fractions or negative values, or bands that overlap.
     """
     picture = images.read(path)
     pixels = picture.pixels_HWC
@@ -52,29 +34,61 @@ def read_raw(path: Path) -> RawMask:
         return RawMask(picture.indices_HW, pixels.astype(np.uint8, copy=False), from_palette=True)
     whole = _whole_numbers(pixels, path)
     channels = whole.shape[2]
-    if channels == 2:  # grey with transparency
-        channels, whole = 1, whole[..., :1]
     if channels == 1:
         values = whole[..., 0]
         colors = np.repeat(whole, 3, axis=2) if values.size == 0 or values.max() <= 255 else None
         return RawMask(values, colors)
-    if channels not in (3, 4):
-        raise DataError(
-            where=path,
-            expected="a mask of 1, 3 or 4 channels",
-            received=f"{channels} channels",
-            remedy="save it as an index or a colour mask",
-        )
-    rgb = whole[..., :3]
-    if rgb.size and rgb.max() > 255:
+    if channels != 3:
+        return _bands(whole, path)
+    if whole.size and whole.max() > 255:
         raise DataError(
             where=path,
             expected="mask colours of 8 bits a channel",
-            received=f"the value {int(rgb.max())}",
+            received=f"the value {int(whole.max())}",
             remedy="save it as an 8-bit PNG",
         )
-    is_grey = bool(np.array_equal(rgb[..., 0], rgb[..., 1]) and np.array_equal(rgb[..., 0], rgb[..., 2]))
-    return RawMask(rgb[..., 0] if is_grey else None, rgb)
+    is_grey = bool(np.array_equal(whole[..., 0], whole[..., 1]) and np.array_equal(whole[..., 0], whole[..., 2]))
+    if not is_grey and int(whole.max()) == 1:  # zeros and ones in three bands are no colours
+        return _bands(whole, path)
+    return RawMask(whole[..., 0] if is_grey else None, whole)
+
+
+def read_instances(source: LabelSource, grid: Grid) -> RawMask:
+    """A folder of one mask a thing: 1 where any of them is set.
+
+    Raises:
+        DataError: a file that cannot be read, or of another size than the picture.
+    """
+    folder = source.path
+    files = sorted(p for p in folder.iterdir() if images.is_picture(p)) if folder.is_dir() else list(source.files)
+    union = np.zeros((grid.height, grid.width), np.uint8)
+    for path in files:
+        pixels = images.read(path).pixels_HWC
+        if pixels.shape[:2] != union.shape:
+            raise DataError(
+                where=path,
+                expected=f"the size of its picture, {grid.width}×{grid.height} pixels",
+                received=f"{pixels.shape[1]}×{pixels.shape[0]}",
+                remedy=f"export the mask at the size of {grid.image.name}",
+            )
+        union |= (pixels != 0).any(axis=2)
+    return RawMask(union, None, names=("background", "object"))
+
+
+def _bands(whole_HWC: npt.NDArray[np.integer], path: Path) -> RawMask:
+    """The number of the one band that is set, counted from 1; 0 where none is."""
+    on = whole_HWC != 0
+    most = int(on.sum(axis=2).max()) if on.size else 0
+    if most > 1:
+        share = float((on.sum(axis=2) > 1).mean())
+        raise DataError(
+            where=path,
+            expected=f"one of {whole_HWC.shape[2]} bands set for each pixel",
+            received=f"several in {100 * share:.1f} % of the pixels",
+            remedy="save it as an index mask or as a colour mask; classes that overlap are not supported",
+        )
+    values = np.where(on.any(axis=2), on.argmax(axis=2) + 1, 0).astype(np.uint16)
+    return RawMask(values, None, bands=whole_HWC.shape[2])
 
 
 def _whole_numbers(pixels: npt.NDArray[Any], path: Path) -> npt.NDArray[np.integer]:
@@ -97,48 +111,3 @@ def _whole_numbers(pixels: npt.NDArray[Any], path: Path) -> npt.NDArray[np.integ
             remedy="save class indices as 8-bit PNG",
         )
     return whole
-
-
-def read_mask(path: Path, table: ClassTable) -> U8:
-    """Class indices (H, W) uint8 with 255 for ignored.
-
-    Raises:
-        DataError: it cannot be read, or holds what no class has.
-    """
-    raw = read_raw(path)
-    pixels = raw.values_HW if table.encoding == "value" else raw.colors_HW3
-    if pixels is None:
-        raise DataError(
-            where=path,
-            expected="index values as in the other masks"
-            if table.encoding == "value"
-            else "8-bit colours as in the other masks",
-            received="a colour mask" if table.encoding == "value" else "values above 255",
-            remedy="save all masks in one way",
-        )
-    return table.encode(pixels, path)
-
-
-def scan(path: Path) -> MaskScan:
-    """Count the values and colours of one mask file; errors as in :func:`read_raw`."""
-    raw = read_raw(path)
-    values = None if raw.values_HW is None else _count(raw.values_HW)
-    colors: Counts | None = None
-    palette: dict[int, int] = {}
-    if raw.from_palette and raw.values_HW is not None and raw.colors_HW3 is not None:
-        colors = {}
-        for value, count in (values or {}).items():
-            y, x = np.argwhere(raw.values_HW == value)[0]
-            palette[value] = pack([int(c) for c in raw.colors_HW3[y, x]])
-            colors[palette[value]] = colors.get(palette[value], 0) + count
-    elif values is not None:
-        if raw.colors_HW3 is not None:
-            colors = {pack((v, v, v)): n for v, n in values.items()}
-    elif raw.colors_HW3 is not None:
-        colors = _count(pack_pixels(raw.colors_HW3))
-    return MaskScan(path, values, colors, raw.from_palette, palette)
-
-
-def _count(keys: npt.NDArray[np.integer]) -> Counts:
-    counts = np.bincount(keys.ravel())
-    return {int(k): int(counts[k]) for k in np.flatnonzero(counts)}

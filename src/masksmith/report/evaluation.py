@@ -59,12 +59,12 @@ def evaluate(  # noqa: PLR0913 - six of them are keyword-only options
     if data is None and settings.images is None:
         found = folder.read_dataset()
     else:
-        found = dataset.find(None if data is None else Path(data), settings, training=False)
+        found = dataset.find(None if data is None else Path(data), settings)
         found = _as_in_training(found, folder, listener)
     pairs = _part(found, split)
     table = segmenter.model.table
     listener.message(f"{len(pairs)} picture{'s' if len(pairs) > 1 else ''} to score")
-    doctor.examine(replace(found, pairs=tuple(pairs)), settings, table).require()
+    doctor.examine(replace(found, pairs=tuple(pairs)), settings, table, training=False).require()
     if output is not None:
         files.claim_folder(Path(output), overwrite=overwrite, ours=summary.EVALUATION_FILES)
     reader = PairReader(pairs, table, segmenter.model.preprocessing)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from masksmith import modelfile
@@ -57,11 +58,12 @@ def train(
     started = time.monotonic()
     listener = listener or Listener()
     chosen = (base or Recipe()).with_settings(settings or {})
-    found = dataset.find(None if data is None else Path(data), chosen.data, chosen.seed)
-    checkup = doctor.examine(found, chosen.data, progress=listener.checked)
+    found = dataset.find(None if data is None else Path(data), chosen.data)
+    checkup = doctor.examine(found, chosen.data, seed=chosen.seed, progress=listener.checked)
     if chosen.augment.callable is not None:
         load_transform(chosen.augment.callable)
     table, fingerprint = checkup.require()
+    found = checkup.dataset
     _describe(checkup, listener)
     job = prepare.job(chosen, found, table, fingerprint)
     job.batches.batch(0)  # whatever is wrong with crops and transforms is told before a folder is made
@@ -97,8 +99,8 @@ def resume(
             )
     state.require(folder)
     found = folder.read_dataset()
-    model_table = modelfile.read(folder.path).table if folder.model_file.is_file() else None
-    checkup = doctor.examine(found, before.data, model_table, progress=listener.checked)
+    table = replace(folder.read_table(), snap=before.data.snap)
+    checkup = doctor.examine(found, before.data, table, training=False, progress=listener.checked)
     table, fingerprint = checkup.require()
     chosen = before.with_settings(settings or {}) if settings else before
     job = prepare.settle_length(prepare.job(chosen, found, table, fingerprint), time.monotonic())
@@ -136,5 +138,5 @@ def _describe(checkup: Checkup, listener: Listener) -> None:
     listener.message(
         f"data: {parts}; {len(decision.table)} classes ({', '.join(decision.table.names[:6])}{', …' if len(decision.table) > 6 else ''})"
     )
-    for note in checkup.notes:
-        listener.message(note)
+    for finding in checkup.findings:
+        listener.message(f"warning: {finding}" if finding.severity == "warning" else finding.received)

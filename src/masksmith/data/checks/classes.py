@@ -1,0 +1,193 @@
+"""Checks of what the masks say: undefined, absent, empty, inverted."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+
+from masksmith.classes import unpack
+from masksmith.data.findings import Finding
+from masksmith.data.overview import Overview
+from masksmith.errors import listed
+
+# An inverted mask: its foreground is this share or more where that of the others is this or less.
+_INVERTED_SHARE, _USUAL_SHARE = 0.5, 0.35
+# Empty masks are told where most masks have foreground.
+_EMPTY_SHARE = 0.5
+
+
+def pictures_as_masks(view: Overview) -> list[Finding]:
+    """A mask that is the picture itself."""
+    same = [p.mask for p, r in zip(view.pairs, view.rows, strict=True) if r is not None and r.is_picture]
+    if not same:
+        return []
+    return [
+        Finding(
+            "picture as mask",
+            str(same[0]),
+            "masks",
+            f"copies of the pictures in {len(same)} files: {listed(p.name for p in same)}",
+            "put the masks there",
+            tuple(same),
+        )
+    ]
+
+
+def undefined(view: Overview) -> list[Finding]:
+    """Values and colours that no class has, by file; all in one sentence, with how to ignore them."""
+    if view.table is None:
+        return []
+    found = []
+    for number, received in view.unnamed.items():
+        path = view.pairs[number].mask
+        wanted = "8-bit colours" if view.table.encoding == "color" else "index values"
+        found.append(Finding("encoding", str(path), f"{wanted} as in the other masks", received, "save all masks in one way", (path,)))
+    if not view.unknown:
+        return found
+    totals: Counter[int] = Counter()
+    holders: Counter[int] = Counter()
+    for counts in view.unknown.values():
+        totals.update(counts)
+        holders.update(counts.keys())
+    paths = tuple(view.pairs[number].mask for number in view.unknown)
+    color = view.table.encoding == "color"
+    worst, pixels = totals.most_common(1)[0]
+    shown = str(unpack(worst)) if color else str(worst)
+    option = ",".join(map(str, unpack(worst))) if color else str(worst)
+    kind = "colour" if color else "value"
+    more = f" (and {len(totals) - 1} more {kind}s)" if len(totals) > 1 else ""
+    known = listed((f"{e.color if color else e.value} {e.name}" for e in view.table.entries), 8)
+    found.append(
+        Finding(
+            "undefined",
+            str(paths[0]),
+            f"only {kind}s of the class table ({known})",
+            f"{kind} {shown} in {pixels} pixels{more}, in {len(paths)} masks: {listed(p.name for p in paths)}",
+            f"add a class for it to the class table, or ignore it with --ignore {option}",
+            paths,
+        )
+    )
+    return found
+
+
+def absent(view: Overview) -> list[Finding]:
+    """Classes that occur nowhere, or in one part only."""
+    known = [(p, c) for p, c in zip(view.pairs, view.class_pixels, strict=True) if c is not None]
+    if view.table is None or not known:
+        return []
+    splits = sorted({p.split for p, _ in known}, key=lambda s: ("train", "val", "test", "").index(s))
+    sums = {s: np.sum([c[:-1] for p, c in known if p.split == s], axis=0) for s in splits}
+    found = []
+    nowhere = [n for i, n in enumerate(view.table.names) if all(sums[s][i] == 0 for s in splits)]
+    if nowhere:
+        found.append(
+            Finding(
+                "absent class",
+                "masks",
+                "pixels of each class of the table",
+                f"none of {listed(nowhere)}",
+                "it cannot be learnt: correct the class table or the masks",
+            )
+        )
+    for s in splits:
+        missing = [n for i, n in enumerate(view.table.names) if sums[s][i] == 0 and n not in nowhere]
+        # Two pictures for validation cannot hold every rare class; that is told, and no more.
+        if missing and s in {"train", "val", "test"}:
+            effect = "it cannot be learnt" if s == "train" else "its figures will be n/a there"
+            found.append(
+                Finding(
+                    "class in one part",
+                    f"the {s} part",
+                    "pixels of each class",
+                    f"none of {listed(missing)}",
+                    f"{effect}: split anew, or add pictures with it",
+                )
+            )
+    return found
+
+
+def empty(view: Overview) -> list[Finding]:
+    """Masks of the background alone, where most masks hold more."""
+    if view.table is None or len(view.table) < 2:
+        return []
+    known = [(p.mask, c[:-1]) for p, c in zip(view.pairs, view.class_pixels, strict=True) if c is not None and c.sum()]
+    if len(known) < 2:
+        return []
+    background = int(np.sum([c for _, c in known], axis=0).argmax())
+    bare = [path for path, c in known if c.sum() == c[background] > 0]
+    blank = [path for path, c in known if c.sum() == 0]
+    found = []
+    if bare and (len(bare) <= _EMPTY_SHARE * len(known) or background == 0):
+        found.append(_empty(bare, len(known), f"{view.table.names[background]} alone"))
+    if blank:
+        found.append(_empty(blank, len(known), "ignored pixels alone"))
+    return found
+
+
+def _empty(paths: list[Path], total: int, what: str) -> Finding:
+    return Finding(
+        "empty masks",
+        str(paths[0].parent),
+        "something in each mask",
+        f"{what} in {len(paths)} of {total}: {listed(p.name for p in paths)}",
+        "make sure that nothing is there, and not that somebody forgot to draw it",
+        tuple(paths),
+    )
+
+
+def inverted(view: Overview) -> list[Finding]:
+    """Of two classes: masks whose shares and greys are the other way round than in most."""
+    if view.table is None or len(view.table) != 2:
+        return []
+    known = [
+        (p.mask, c[1] / max(1, c[:-1].sum()), g)
+        for p, c, g in zip(view.pairs, view.class_pixels, view.class_greys, strict=True)
+        if c is not None and g is not None and np.isfinite(g).all()
+    ]
+    if len(known) < 3:
+        return []
+    shares = np.array([share for _, share, _ in known])
+    brighter = np.array([float(g[1] - g[0]) for _, _, g in known])
+    usual = float(np.median(shares))
+    sign = float(np.sign(np.median(brighter)))
+    # Both must speak for it: much foreground alone may be a full picture.
+    if usual <= _USUAL_SHARE:
+        odd = (shares >= _INVERTED_SHARE) & (brighter * sign < 0)
+    elif usual >= 1 - _USUAL_SHARE:
+        odd = (shares <= 1 - _INVERTED_SHARE) & (brighter * sign < 0)
+    else:
+        return []
+    paths = tuple(known[i][0] for i in np.flatnonzero(odd))
+    if not paths or len(paths) > len(known) // 2:
+        return []
+    return [
+        Finding(
+            "inverted",
+            str(paths[0]),
+            f"about {100 * usual:.0f} % of {view.table.names[1]} as in the others",
+            f"the two classes exchanged in {len(paths)} masks: {listed(p.name for p in paths)}",
+            "look at them, and invert them",
+            paths,
+        )
+    ]
+
+
+def alike(view: Overview) -> list[Finding]:
+    """Classes of one colour cannot be told apart in overlays."""
+    if view.table is None:
+        return []
+    colors = Counter(e.color for e in view.table.classes)
+    same = [e.name for e in view.table.classes if colors[e.color] > 1]
+    if not same:
+        return []
+    return [
+        Finding(
+            "alike colours",
+            "class table",
+            "a colour for each class",
+            f"one for {listed(same)}",
+            "give them different ones, since they look alike in masks and overlays",
+        )
+    ]

@@ -1,0 +1,54 @@
+"""Copies, shared scenes and neighbouring tiles: what makes figures look better than they are."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from masksmith.data.findings import Finding
+from masksmith.data.overview import Overview
+from masksmith.data.relations import Relation
+from masksmith.errors import listed
+
+# Kind of relation -> (finding across parts, what is expected, what is seen).
+_ACROSS = {
+    "copy": ("leak", "each picture in one part", "the same picture in two"),
+    "scene": ("shared scene", "parts that share no scene", "pictures that show the same place in two"),
+    "tiles": ("adjacent tiles", "parts that lie apart", "tiles that touch each other in two"),
+}
+
+
+def findings(view: Overview, relations: Sequence[Relation]) -> list[Finding]:
+    """What is related across parts, and what is twice in one part."""
+    found = []
+    for kind, (name, expected, seen) in _ACROSS.items():
+        crossing = [r for r in relations if r.kind == kind and _splits(view, r)[0] != _splits(view, r)[1]]
+        if crossing:
+            where = " and ".join(sorted({s for r in crossing for s in _splits(view, r)}))
+            remedy = "figures on such parts are too good: move them to one part, or split anew with masksmith split"
+            found.append(_finding(view, name, crossing, expected, f"{seen} ({where})", remedy))
+    twice = [r for r in relations if r.kind == "copy" and _splits(view, r)[0] == _splits(view, r)[1]]
+    if twice:
+        found.append(
+            _finding(view, "duplicates", twice, "each picture once", "the same picture twice", "keep one of each")
+        )
+    return found
+
+
+def _splits(view: Overview, relation: Relation) -> tuple[str, str]:
+    return view.pairs[relation.first].split, view.pairs[relation.second].split
+
+
+def _finding(view: Overview, kind: str, met: Sequence[Relation], expected: str, seen: str, remedy: str) -> Finding:
+    files: list[Path] = []
+    for r in met:
+        files += [view.pairs[r.first].image, view.pairs[r.second].image]
+    unique = tuple(dict.fromkeys(files))
+    examples = listed((f"{_short(view, r.first)} = {_short(view, r.second)}" for r in met), 3)
+    sign = examples if kind in {"leak", "duplicates"} else examples.replace(" = ", " and ")
+    return Finding(kind, str(unique[0]), expected, f"{seen}, {len(met)} times: {sign}", remedy, unique)
+
+
+def _short(view: Overview, number: int) -> str:
+    pair = view.pairs[number]
+    return f"{pair.split}/{pair.image.name}" if pair.split else pair.image.name

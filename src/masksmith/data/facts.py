@@ -1,0 +1,298 @@
+"""PairFacts: what one look at a picture and its mask gives, a few kilobytes whatever their size.
+
+Rule: the files are opened once; nothing here depends on another pair or on a class table, so that
+what was seen can be kept and used again.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import zlib
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from masksmith import images, labels
+from masksmith.data import alignment, signature
+from masksmith.data.alignment import Alignment
+from masksmith.data.pairing import Pair
+from masksmith.errors import DataError
+from masksmith.labels import Grid, MaskScan, RawMask
+
+# Keys of a mask whose things are counted; a mask with more is no mask of classes.
+_KEYS_MEASURED = 24
+# Bands whose values are looked at by class; more would fill the memory of the scan.
+_CHANNELS_MEASURED = 16
+# Larger floats, and what is no number, count as nothing: their square must fit 64 bits.
+_LARGEST = 1e150
+# The mean distance to the edge inside a long band is a quarter of its width.
+_WIDTHS_PER_DISTANCE = 4.0
+
+
+@dataclass(frozen=True)
+class PictureFacts:
+    """Size, values and signatures of a picture. Sums are over finite, valid pixels."""
+
+    height: int
+    width: int
+    channels: int
+    dtype: str
+    invalid: int
+    """Pixels that the file says are none (alpha, nodata)."""
+    sum_C: list[float]
+    square_C: list[float]
+    count_C: list[float]
+    low: float
+    high: float
+    """The least and the largest finite value."""
+    at_low: float
+    at_high: float
+    """The share of values at the two ends of an integer dtype."""
+    digest: bytes
+    thumb: bytes
+    strips: bytes
+    sketch: bytes
+    bounds: tuple[float, float, float, float] | None = None
+    """Left, bottom, right, top on the earth."""
+    epsg: int | None = None
+
+
+@dataclass(frozen=True)
+class Things:
+    """The connected patches of one key: how many, their median area and mean width in pixels."""
+
+    count: int
+    area: float
+    width: float
+    mean_C: list[float]
+    square_C: list[float]
+    """The means of the picture's values in them, and of their squares."""
+
+
+@dataclass(frozen=True)
+class MaskFacts:
+    """Size and content of a mask; ``things`` by key."""
+
+    height: int
+    width: int
+    scan: MaskScan
+    things: dict[int, Things]
+    alignment: Alignment | None
+    is_picture: bool
+    """It is the picture itself, under another name."""
+
+
+@dataclass(frozen=True)
+class PairFacts:
+    """A pair. What could not be read is None, and its error is in ``errors`` by kind."""
+
+    picture: PictureFacts | None
+    mask: MaskFacts | None
+    errors: list[tuple[str, str, str, str, str]] = field(default_factory=list)
+    """(kind, where, expected, received, remedy)."""
+
+
+def look(pair: Pair) -> PairFacts:
+    """Open a picture and its mask; whatever is wrong with the files is in the answer."""
+    errors: list[tuple[str, str, str, str, str]] = []
+    try:
+        seen = images.read_channels(pair.images)
+        pixels = seen.pixels_HWC
+    except DataError as error:
+        return PairFacts(None, _mask_alone(pair, errors), [*errors, _row("corrupt", error)])
+    grey = signature.grey(pixels)
+    picture = _picture(pair, pixels, seen.valid_HW, grey)
+    raw = _raw_mask(pair, Grid(pair.image, picture.height, picture.width), errors)
+    return PairFacts(picture, None if raw is None else _mask(pair, raw, grey, pixels), errors)
+
+
+def _raw_mask(pair: Pair, grid: Grid, errors: list[tuple[str, str, str, str, str]]) -> RawMask | None:
+    try:
+        return labels.read_raw(pair.label, grid)
+    except DataError as error:
+        errors.append(_row(_kind(error), error))
+        return None
+
+
+def _kind(error: DataError) -> str:
+    if error.expected.startswith("the size of"):
+        return "size"
+    return "corrupt" if "readable" in error.expected else "encoding" if "bands" in error.expected else "corrupt"
+
+
+def _mask_alone(pair: Pair, errors: list[tuple[str, str, str, str, str]]) -> MaskFacts | None:
+    """A mask whose picture is broken still says what its values are, if it is a picture itself."""
+    raw = _raw_mask(pair, Grid(pair.image, 0, 0), errors) if pair.label.reader == "picture" else None
+    if raw is None:
+        return None
+    height, width = _shape(raw)
+    return MaskFacts(height, width, labels.scan(raw, pair.label), {}, None, False)
+
+
+def _row(kind: str, error: DataError) -> tuple[str, str, str, str, str]:
+    return kind, error.where, error.expected, error.received, error.remedy
+
+
+def _picture(
+    pair: Pair, pixels: npt.NDArray[Any], valid_HW: npt.NDArray[np.bool_] | None, grey: npt.NDArray[np.float32]
+) -> PictureFacts:
+    height, width, channels = pixels.shape
+    counted = pixels if valid_HW is None else pixels[valid_HW][None]
+    low, high, at_low, at_high = _ends(counted)
+    place = images.georeference(pair.image)
+    total, square, count = sums(counted)
+    return PictureFacts(
+        height,
+        width,
+        channels,
+        str(pixels.dtype),
+        0 if valid_HW is None else int((~valid_HW).sum()),
+        total.tolist(),
+        square.tolist(),
+        count.tolist(),
+        low,
+        high,
+        at_low,
+        at_high,
+        signature.digest(pixels),
+        signature.thumb(grey).tobytes(),
+        signature.strips(grey).tobytes(),
+        signature.sketch(pixels).tobytes(),
+        None if place is None else place.bounds(),
+        None if place is None else place.epsg,
+    )
+
+
+def sums(pixels_HWC: npt.NDArray[Any]) -> tuple[npt.NDArray[np.float64], ...]:
+    """Sum, sum of squares and count of the finite values of each channel, float64 (C,)."""
+    flat = pixels_HWC.reshape(-1, pixels_HWC.shape[2])
+    if flat.dtype == np.uint8:  # a histogram is exact and ten times as fast
+        values = np.arange(256, dtype=np.float64)
+        histograms = np.stack([np.bincount(c, minlength=256) for c in np.ascontiguousarray(flat.T)]).astype(np.float64)
+        return histograms @ values, histograms @ values**2, histograms.sum(axis=1)
+    wide = flat.astype(np.float64)
+    finite = np.isfinite(wide)
+    wide = np.where(finite, wide, 0.0)
+    return wide.sum(axis=0), np.square(wide).sum(axis=0), finite.sum(axis=0).astype(np.float64)
+
+
+def _ends(pixels: npt.NDArray[Any]) -> tuple[float, float, float, float]:
+    if pixels.dtype.kind == "f":
+        pixels = pixels[np.isfinite(pixels)]
+    if pixels.size == 0:
+        return 0.0, 0.0, 0.0, 0.0
+    low, high = float(pixels.min()), float(pixels.max())
+    if pixels.dtype.kind == "f":
+        return low, high, 0.0, 0.0
+    ends = np.iinfo(pixels.dtype)
+    at_low = float(np.mean(pixels == ends.min)) if low == ends.min else 0.0
+    return low, high, at_low, float(np.mean(pixels == ends.max)) if high == ends.max else 0.0
+
+
+def _mask(pair: Pair, raw: RawMask, grey: npt.NDArray[np.float32], pixels: npt.NDArray[Any]) -> MaskFacts:
+    height, width = _shape(raw)
+    scan = labels.scan(raw, pair.label)
+    keys = _keys(raw)
+    fits = (height, width) == grey.shape
+    things = _things(keys, scan, pixels) if fits and scan.distinct <= _KEYS_MEASURED else {}
+    aligned = alignment.measure(grey, keys) if fits and scan.distinct <= _KEYS_MEASURED else None
+    stored = raw.colors_HW3 if raw.colors_HW3 is not None else raw.values_HW
+    same = bool(
+        fits
+        and scan.distinct > _KEYS_MEASURED
+        and stored is not None
+        and np.array_equal(stored.reshape(height, width, -1)[..., :1], pixels[..., :1])
+    )
+    return MaskFacts(height, width, scan, things, aligned, same)
+
+
+def _shape(raw: RawMask) -> tuple[int, int]:
+    stored = raw.values_HW if raw.values_HW is not None else raw.colors_HW3
+    assert stored is not None  # noqa: S101  a mask has one or the other
+    return int(stored.shape[0]), int(stored.shape[1])
+
+
+def _keys(raw: RawMask) -> npt.NDArray[Any]:
+    from masksmith.classes import pack_pixels
+
+    if raw.values_HW is not None:
+        return raw.values_HW
+    assert raw.colors_HW3 is not None  # noqa: S101  a mask has one or the other
+    return pack_pixels(raw.colors_HW3)
+
+
+def _things(keys_HW: npt.NDArray[Any], scan: MaskScan, pixels: npt.NDArray[Any]) -> dict[int, Things]:
+    found: dict[int, Things] = {}
+    for key in scan.keys:
+        on = keys_HW == key
+        inside = on.astype(np.uint8)
+        count, _, stats, _ = cv2.connectedComponentsWithStats(inside, connectivity=8)
+        # Without any other key there is no edge to be distant from.
+        distance = np.minimum(cv2.distanceTransform(inside, cv2.DIST_L2, 3), min(on.shape) / 2)
+        values = pixels[on][:, :_CHANNELS_MEASURED].astype(np.float64)
+        if pixels.dtype.kind == "f":
+            values[~(np.abs(values) < _LARGEST)] = 0.0
+        found[key] = Things(
+            count - 1,
+            float(np.median(stats[1:, cv2.CC_STAT_AREA])) if count > 1 else 0.0,
+            _WIDTHS_PER_DISTANCE * float(distance[on].mean()),
+            values.mean(axis=0).tolist(),
+            np.square(values).mean(axis=0).tolist(),
+        )
+    return found
+
+
+def dump(facts: PairFacts) -> bytes:
+    """The facts as a few hundred bytes."""
+    stored = asdict(facts)
+    if facts.mask is not None:
+        stored["mask"]["scan"]["path"] = ""  # the pair knows it
+    return zlib.compress(json.dumps(stored, default=_plain, separators=(",", ":")).encode(), 1)
+
+
+def load(stored: bytes, pair: Pair) -> PairFacts:
+    """The inverse of :func:`dump`.
+
+    Raises:
+        ValueError: these are no facts.
+    """
+    try:
+        read: dict[str, Any] = json.loads(zlib.decompress(stored))
+        errors = [(e[0], e[1], e[2], e[3], e[4]) for e in read["errors"]]
+        return PairFacts(_load_picture(read["picture"]), _load_mask(read["mask"], pair), errors)
+    except (zlib.error, KeyError, TypeError, IndexError) as error:
+        raise ValueError(str(error)) from error
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, bytes):
+        return base64.b64encode(value).decode()
+    return float(value) if isinstance(value, np.floating) else str(value)
+
+
+def _load_picture(read: dict[str, Any] | None) -> PictureFacts | None:
+    if read is None:
+        return None
+    for name in ("digest", "thumb", "strips", "sketch"):
+        read[name] = base64.b64decode(read[name])
+    read["bounds"] = None if read["bounds"] is None else tuple(read["bounds"])
+    return PictureFacts(**read)
+
+
+def _load_mask(read: dict[str, Any] | None, pair: Pair) -> MaskFacts | None:
+    if read is None:
+        return None
+    scan = read["scan"]
+    for name in ("values", "colors", "palette", "solid"):
+        scan[name] = None if scan[name] is None else {int(k): int(v) for k, v in scan[name].items()}
+    scan |= {"path": pair.mask, "names": tuple(scan["names"])}
+    things = {int(k): Things(**v) for k, v in read["things"].items()}
+    aligned = read["alignment"]
+    if aligned is not None:
+        aligned["shift_px"] = tuple(aligned["shift_px"])
+        aligned = Alignment(**aligned)
+    return MaskFacts(read["height"], read["width"], MaskScan(**scan), things, aligned, read["is_picture"])

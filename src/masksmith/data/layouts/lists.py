@@ -1,0 +1,172 @@
+"""A list of pictures and masks as a table: CSV or Parquet with the columns image, mask, split, group."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+from masksmith import images, labels
+from masksmith.data.findings import Finding
+from masksmith.data.layouts.part import SPLIT_NAMES, Part
+from masksmith.errors import DataError
+from masksmith.labels import Labels
+
+_IMAGE_COLUMNS = ("image", "images", "picture", "image_path", "img", "file", "filename")
+_MASK_COLUMNS = ("mask", "masks", "label", "mask_path", "annotation", "annotations")
+# Files that make one picture, one a channel, stand in one cell.
+JOINT = "|"
+
+
+def listed(root: Path) -> list[Part]:
+    """a CSV or Parquet file with the columns image, mask and, if wanted, split and group"""
+    tables = [p for p in sorted(root.iterdir()) if p.suffix.lower() in {".csv", ".parquet"} and is_list(p)]
+    if len(tables) > 1:
+        raise DataError(
+            where=root,
+            expected="one list of pictures and masks",
+            received=", ".join(p.name for p in tables),
+            remedy="name the one that counts in place of the folder",
+        )
+    return [part_of(tables[0])] if tables else []
+
+
+def is_list(path: Path) -> bool:
+    """Whether a table has a column of pictures and one of masks."""
+    columns = set(_columns(path))
+    return bool(columns & set(_IMAGE_COLUMNS)) and bool(columns & set(_MASK_COLUMNS))
+
+
+def part_of(path: Path) -> Part:
+    """The pictures of a list; relative paths start at the list's own folder.
+
+    Raises:
+        DataError: it cannot be read, or has no rows.
+    """
+    rows = read_rows(path)
+    part = Part("", path.parent, path.parent, {}, Labels())
+    tables: dict[Path, Labels] = {}
+    for number, row in enumerate(rows, 2):
+        image, mask = (_first(row, names) for names in (_IMAGE_COLUMNS, _MASK_COLUMNS))
+        if not image:
+            continue
+        files = tuple(_place(cell, path.parent) for cell in image.split(JOINT))
+        label = _place(mask, path.parent) if mask else None
+        gone = [f for f in files if not f.is_file()] + ([label] if label is not None and not label.exists() else [])
+        if gone:
+            part.findings.append(
+                Finding(
+                    "unpaired", str(path), "files that are there", f"{gone[0]} in row {number}, which is not",
+                    "correct the list, or put the file there", (gone[0],),
+                )
+            )  # fmt: skip
+            continue
+        name = row.get("name") or _name(image.split(JOINT)[0], part.pictures)
+        part.pictures[name] = files
+        if label is not None:
+            _add(part.labels, name, label, row.get("key") or files[0].name, tables)
+        part.groups |= {name: row["group"]} if row.get("group") else {}
+        part.splits |= {name: split_name(row["split"], path, number)} if row.get("split") else {}
+    return part
+
+
+def _place(cell: str, home: Path) -> Path:
+    """Beside the list, or, as masksmith itself writes them, where commands are given."""
+    beside, here = home / cell, Path(cell)
+    return here if here.exists() and not beside.exists() else beside
+
+
+def _add(found: Labels, name: str, mask: Path, picture: str, tables: dict[Path, Labels]) -> None:
+    """The annotation of a row; a file that annotates many pictures is opened once."""
+    one = tables.get(mask) or labels.collect([(name, mask)])
+    if one.by_picture:
+        tables[mask] = one
+    for source in one.by_name.get(name, []):
+        found.add(name, source)
+    if (source_of_many := one.by_picture.get(labels.picture_key(picture))) is not None:
+        found.add(name, source_of_many)
+
+
+def split_name(text: str, path: Path, row: int) -> str:
+    """train, val or test, as people write them.
+
+    Raises:
+        DataError: none of these.
+    """
+    for split, names in SPLIT_NAMES.items():
+        if text.strip().lower() in names:
+            return split
+    raise DataError(
+        where=f"{path}, row {row}",
+        expected="train, val or test in the column split",
+        received=f'"{text}"',
+        remedy="correct it, or leave the cell empty",
+    )
+
+
+def read_rows(path: Path) -> list[dict[str, str]]:
+    """The rows of a CSV or Parquet file, their columns in small letters.
+
+    Raises:
+        DataError: it cannot be read, or is empty.
+    """
+    try:
+        if path.suffix.lower() == ".parquet":
+            rows = _parquet(path)
+        else:
+            with path.open(newline="", encoding="utf-8-sig") as file:
+                header = file.readline()
+                file.seek(0)
+                delimiter = ";" if header.count(";") > header.count(",") else "\t" if "\t" in header else ","
+                rows = [
+                    {(k or "").strip().lower(): (v or "").strip() for k, v in row.items() if isinstance(v, str)}
+                    for row in csv.DictReader(file, delimiter=delimiter)
+                ]
+    except DataError:
+        raise
+    except (OSError, ValueError, csv.Error) as error:
+        raise DataError(
+            where=path,
+            expected="a list in CSV with the columns image, mask, split, group",
+            received=str(error).splitlines()[0],
+            remedy="save it as UTF-8 text",
+        ) from error
+    if not rows:
+        raise DataError(
+            where=path, expected="a row for each picture", received="none", remedy="write one, or remove the file"
+        )
+    return rows
+
+
+def _parquet(path: Path) -> list[dict[str, str]]:
+    try:
+        import pyarrow.parquet as pq
+    except ImportError as error:
+        raise DataError(
+            where=path,
+            expected="pyarrow, which reads Parquet",
+            received="an installation without it",
+            remedy="pip install pyarrow, or save the list as CSV",
+        ) from error
+    table = pq.read_table(path)
+    return [{str(k).lower(): "" if v is None else str(v) for k, v in row.items()} for row in table.to_pylist()]
+
+
+def _columns(path: Path) -> list[str]:
+    try:
+        if path.suffix.lower() == ".parquet":
+            return list(read_rows(path)[0])
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            header = file.readline(4096)
+    except (OSError, UnicodeDecodeError):
+        return []
+    return [c.strip().strip('"').lower() for c in header.replace(";", ",").replace("\t", ",").split(",")]
+
+
+def _first(row: dict[str, str], names: tuple[str, ...]) -> str:
+    return next((row[name] for name in names if row.get(name)), "")
+
+
+def _name(image: str, taken: dict[str, tuple[Path, ...]]) -> str:
+    path = Path(image)
+    name = images.stem(path)
+    return name if name not in taken else path.with_name(name).as_posix()

@@ -1,0 +1,139 @@
+"""Layouts of well-known sets and tools, told by their own names."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+from masksmith import images, labels
+from masksmith.data.findings import Finding
+from masksmith.data.layouts.part import SPLIT_NAMES, Part, by_name, child, pictures_below, two_folders, visible
+from masksmith.errors import DataError
+from masksmith.labels import Labels, LabelSource
+
+_CHANNEL = re.compile(r"^(?P<case>.+)_(?P<channel>\d{4})$")
+
+
+def voc(root: Path) -> list[Part]:
+    """JPEGImages, SegmentationClass, ImageSets/Segmentation/train.txt, … (Pascal VOC)"""
+    pictures, masks, sets = child(root, ("jpegimages",)), child(root, ("segmentationclass",)), child(root, ("imagesets",))
+    if pictures is None or masks is None:
+        return []
+    lists = child(sets, ("segmentation",)) or sets if sets is not None else None
+    whole = two_folders("", pictures, masks)
+    if lists is not None:
+        for split, names in SPLIT_NAMES.items():
+            for name in names:
+                if (file := lists / f"{name}.txt").is_file():
+                    listed = (line.split()[0] for line in read_lines(file) if line.strip())
+                    whole.splits |= dict.fromkeys((n for n in listed if n in whole.pictures), split)
+    if whole.splits:  # most pictures of VOC have boxes only; the lists say which have masks
+        whole.pictures = {name: files for name, files in whole.pictures.items() if name in whole.splits}
+    return [whole]
+
+
+def cityscapes(root: Path) -> list[Part]:
+    """leftImg8bit/train/city/x_leftImg8bit.png, gtFine/train/city/x_gtFine_labelIds.png"""
+    pictures, masks = child(root, ("leftimg8bit",)), child(root, ("gtfine", "gtcoarse"))
+    if pictures is None or masks is None:
+        return []
+    found = []
+    for split, names in SPLIT_NAMES.items():
+        inside, beside = child(pictures, names), child(masks, names)
+        if inside is None or beside is None:
+            continue
+        by, findings = by_name(
+            ((name.removesuffix("_leftImg8bit"), path) for name, path in pictures_below(inside)), inside
+        )
+        found.append(Part(split, inside, beside, by, _city_labels(beside), findings=findings))
+    return found
+
+
+def _city_labels(folder: Path) -> Labels:
+    """One mask of a picture: the training labels where they were made, else the labels."""
+    files = [p for p in sorted(folder.rglob("*")) if p.is_file()]
+    for ending in ("_labelTrainIds", "_labelIds", "_polygons", ""):
+        chosen = [p for p in files if images.stem(p).endswith(ending)]
+        names = (
+            (re.sub(r"_gt(Fine|Coarse)\w*$", "", p.relative_to(folder).with_name(images.stem(p)).as_posix()), p)
+            for p in chosen
+        )
+        if found := labels.collect(names):
+            return found
+    return Labels()
+
+
+def nnunet(root: Path) -> list[Part]:
+    """imagesTr/x_0000.png one file a channel, labelsTr/x.png, dataset.json (nnU-Net)"""
+    pictures, masks = child(root, ("imagestr",)), child(root, ("labelstr",))
+    if pictures is None or masks is None:
+        return []
+    parts = [_cases("", pictures, masks)]
+    extra, truth = child(root, ("imagests",)), child(root, ("labelsts",))
+    if extra is not None and truth is not None:
+        parts.append(_cases("test", extra, truth))
+    return parts
+
+
+def _cases(split: str, pictures: Path, masks: Path) -> Part:
+    channels: dict[str, dict[int, Path]] = {}
+    for path in visible(pictures):
+        match = _CHANNEL.match(images.stem(path)) if images.is_picture(path) else None
+        if match:
+            channels.setdefault(match["case"], {})[int(match["channel"])] = path
+    findings = []
+    most = max((len(c) for c in channels.values()), default=0)
+    for case, files in channels.items():
+        if sorted(files) != list(range(most)):
+            findings.append(
+                Finding(
+                    "channels",
+                    str(pictures),
+                    f"{most} files for each case, {case}_0000 to {case}_{most - 1:04}",
+                    f"{', '.join(p.name for p in files.values())}",
+                    "add the missing channel or take the case out",
+                    tuple(files.values()),
+                )
+            )
+    complete = {c: tuple(f[i] for i in range(most)) for c, f in channels.items() if sorted(f) == list(range(most))}
+    return Part(
+        split, pictures, masks, complete, labels.collect((images.stem(p), p) for p in visible(masks)), {}, {}, findings
+    )
+
+
+def nnunet_names(root: Path) -> dict[str, int]:
+    """The labels of nnU-Net's dataset.json; {} where there is none.
+
+    Raises:
+        DataError: it is no JSON, or its labels are no numbers (regions).
+    """
+    path = root / "dataset.json"
+    if not path.is_file():
+        return {}
+    try:
+        stored = json.loads(path.read_text("utf-8"))
+        table = stored.get("labels", {}) if isinstance(stored, dict) else {}
+        pairs = ((v, k) if str(k).isdigit() else (k, v) for k, v in table.items())
+        return {str(name): int(value) for name, value in pairs}
+    except (OSError, ValueError, TypeError, AttributeError) as error:
+        raise DataError(
+            where=path,
+            expected="labels as names with one number each",
+            received=str(error).splitlines()[0],
+            remedy="correct dataset.json, or name the classes with --classes FILE",
+        ) from error
+
+
+def read_lines(path: Path) -> list[str]:
+    """The lines of a text file.
+
+    Raises:
+        DataError: it is no text.
+    """
+    try:
+        return path.read_text("utf-8-sig").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(
+            where=path, expected="a text file", received=str(error), remedy="save it as UTF-8 text"
+        ) from error

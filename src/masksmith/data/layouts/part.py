@@ -1,0 +1,108 @@
+"""Part: the pictures of one split and the annotations that they may be paired with.
+
+Rule: folders are walked here, and no file is opened but by the sniffers of ``labels``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from masksmith import images, labels
+from masksmith.data.findings import Finding
+from masksmith.labels import Labels
+
+SPLITS = ("train", "val", "test")
+
+SPLIT_NAMES = {
+    "train": ("train", "training", "train2017", "train2014", "tr"),
+    "val": ("val", "valid", "validation", "val2017", "val2014", "dev"),
+    "test": ("test", "testing", "test2017", "ts"),
+}
+IMAGE_NAMES = ("images", "image", "imgs", "img", "pictures", "photos", "raw", "jpegimages", "img_dir", "x", "inputs", "input")
+MASK_NAMES = ("masks", "mask", "labels", "label", "annotations", "annotation", "gt", "ground_truth", "groundtruth",
+              "segmentation", "segmentations", "segmentationclass", "ann_dir", "targets", "target", "y")  # fmt: skip
+
+
+@dataclass
+class Part:
+    """What one split holds. ``split`` is "" where the layout does not say."""
+
+    split: str
+    images: Path
+    masks: Path
+    pictures: dict[str, tuple[Path, ...]]
+    """Name -> the file, or one file a channel."""
+    labels: Labels
+    groups: dict[str, str] = field(default_factory=dict)
+    splits: dict[str, str] = field(default_factory=dict)
+    """Name -> split, where a list says it picture by picture."""
+    findings: list[Finding] = field(default_factory=list)
+
+
+def child(root: Path, names: Iterable[str]) -> Path | None:
+    """The folder in ``root`` whose name, in any case, is the earliest in ``names``."""
+    folders = {p.name.lower(): p for p in sorted(root.iterdir()) if p.is_dir()}
+    return next((folders[name] for name in names if name in folders), None)
+
+
+def visible(folder: Path) -> list[Path]:
+    """What lies in a folder, hidden things and spreadsheets of systems left out."""
+    return sorted(p for p in folder.iterdir() if not p.name.startswith((".", "__MACOSX", "Thumbs.db")))
+
+
+def pictures_below(folder: Path) -> list[tuple[str, Path]]:
+    """(name, file) of the pictures in a folder, or, where it has none, in its folders."""
+    direct = [p for p in visible(folder) if p.is_file() or p.is_symlink()]
+    flat = [(images.stem(p), p) for p in direct if images.is_picture(p)]
+    if flat:
+        return flat
+    deep = sorted(p for p in folder.rglob("*") if p.is_file() and images.is_picture(p))
+    return [(_relative_name(p, folder), p) for p in deep]
+
+
+def annotations_below(folder: Path) -> Labels:
+    """The annotations in a folder, or, where it has none, in its folders."""
+    here = labels.collect((_name(p), p) for p in visible(folder))
+    if here and any(s.reader != "instances" for sources in here.by_name.values() for s in sources):
+        return here
+    deep = [p for p in sorted(folder.rglob("*")) if p.is_file()]
+    if any(p.is_dir() and any(q.is_dir() for q in p.iterdir()) for p in visible(folder)) or not here:
+        return labels.collect((_relative_name(p, folder), p) for p in deep)
+    return here
+
+
+def by_name(found: Iterable[tuple[str, Path]], where: Path) -> tuple[dict[str, tuple[Path, ...]], list[Finding]]:
+    """Pictures by name; two files of one name are a finding, and the first is kept."""
+    pictures: dict[str, tuple[Path, ...]] = {}
+    findings: list[Finding] = []
+    for name, path in found:
+        if name not in pictures:
+            pictures[name] = (path,)
+            continue
+        findings.append(
+            Finding(
+                "ambiguous",
+                str(where),
+                "one file for each name",
+                f"{pictures[name][0].name} and {path.name}",
+                "remove or rename one of them, since a picture and its mask are joined by name",
+                (pictures[name][0], path),
+            )
+        )
+    return pictures, findings
+
+
+def two_folders(split: str, image_folder: Path, mask_folder: Path) -> Part:
+    """A part of a folder of pictures and a folder of annotations."""
+    pictures, findings = by_name(pictures_below(image_folder), image_folder)
+    return Part(split, image_folder, mask_folder, pictures, annotations_below(mask_folder), findings=findings)
+
+
+def _name(path: Path) -> str:
+    return path.name if path.is_dir() else images.stem(path)
+
+
+def _relative_name(path: Path, folder: Path) -> str:
+    return path.relative_to(folder).with_name(images.stem(path)).as_posix()

@@ -1,0 +1,128 @@
+"""Overview: the facts of all pairs side by side, under a class table, for the checks.
+
+Rule: columns of figures, so that a set of any size fits; the pictures' own pixels are gone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+
+from masksmith.classes import IGNORE, ClassTable
+from masksmith.data.facts import MaskFacts, PairFacts, PictureFacts
+from masksmith.data.pairing import Pair
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """What the checks need of a pair beside its signatures."""
+
+    height: int
+    width: int
+    channels: int
+    dtype: str
+    low: float
+    high: float
+    at_low: float
+    at_high: float
+    finite: bool
+    mask_size: tuple[int, int] | None
+    is_picture: bool
+    here: float
+    turn: str
+    turned: float
+    shift_px: tuple[float, float]
+    shifted: float
+    bounds: tuple[float, float, float, float] | None
+    epsg: int | None
+
+
+@dataclass
+class Overview:
+    """Rows by pair; None where the picture could not be read."""
+
+    table: ClassTable | None
+    pairs: list[Pair] = field(default_factory=list)
+    rows: list[Row | None] = field(default_factory=list)
+    digests: list[bytes] = field(default_factory=list)
+    thumbs: list[bytes] = field(default_factory=list)
+    strips: list[bytes] = field(default_factory=list)
+    sketches: list[bytes] = field(default_factory=list)
+    class_pixels: list[npt.NDArray[np.int64] | None] = field(default_factory=list)
+    """Pixels of class 0 … K - 1 and of the ignored ones; None where the mask is unknown."""
+    class_greys: list[npt.NDArray[np.float32] | None] = field(default_factory=list)
+    """The mean grey of the picture in each class, NaN where it does not occur."""
+    unknown: dict[int, dict[int, int]] = field(default_factory=dict)
+    """By the number of the pair: keys that no class has, with their pixels."""
+    unnamed: dict[int, str] = field(default_factory=dict)
+    """By the number of the pair: a mask that cannot be read as the table wants it."""
+
+
+def survey(seen: Iterable[tuple[Pair, PairFacts]], table: ClassTable | None) -> Overview:
+    """Put the facts of all pairs side by side."""
+    view = Overview(table)
+    for number, (pair, facts) in enumerate(seen):
+        picture, mask = facts.picture, facts.mask
+        view.pairs.append(pair)
+        view.rows.append(None if picture is None else _row(picture, mask))
+        view.digests.append(b"" if picture is None else picture.digest)
+        view.thumbs.append(b"" if picture is None else picture.thumb)
+        view.strips.append(b"" if picture is None else picture.strips)
+        view.sketches.append(b"" if picture is None else picture.sketch)
+        pixels, greys = (None, None) if mask is None or table is None else _classes(view, number, mask, table)
+        view.class_pixels.append(pixels)
+        view.class_greys.append(greys)
+    return view
+
+
+def _row(picture: PictureFacts, mask: MaskFacts | None) -> Row:
+    aligned = None if mask is None else mask.alignment
+    return Row(
+        picture.height,
+        picture.width,
+        picture.channels,
+        picture.dtype,
+        picture.low,
+        picture.high,
+        picture.at_low,
+        picture.at_high,
+        sum(picture.count_C) > 0,
+        None if mask is None else (mask.height, mask.width),
+        mask is not None and mask.is_picture,
+        0.0 if aligned is None else aligned.here,
+        "" if aligned is None else aligned.turn,
+        0.0 if aligned is None else aligned.turned,
+        (0.0, 0.0) if aligned is None else aligned.shift_px,
+        0.0 if aligned is None else aligned.shifted,
+        picture.bounds,
+        picture.epsg,
+    )
+
+
+def _classes(
+    view: Overview, number: int, mask: MaskFacts, table: ClassTable
+) -> tuple[npt.NDArray[np.int64] | None, npt.NDArray[np.float32] | None]:
+    scan = mask.scan
+    counts = scan.colors if table.encoding == "color" else scan.values
+    if counts is None:
+        view.unnamed[number] = "a colour mask" if table.encoding != "color" else "values above 255"
+        return None, None
+    answers = table.resolve(counts, scan.names)
+    pixels = np.zeros(len(table) + 1, np.int64)
+    greys = np.full(len(table), np.nan, np.float32)
+    unknown = {}
+    for key, n in counts.items():
+        index = answers[key]
+        if index is None:
+            unknown[key] = n
+            continue
+        pixels[-1 if index == IGNORE else index] += n
+        things = mask.things.get(key) if counts is scan.keys else None
+        if things is not None and index != IGNORE:
+            greys[index] = np.mean(things.mean_C)
+    if unknown:
+        view.unknown[number] = unknown
+    return pixels, greys

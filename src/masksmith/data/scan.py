@@ -1,0 +1,171 @@
+"""One pass over all pictures and masks, its results kept so that a second pass is quick.
+
+Rule: memory does not follow the pictures: of each pair a kilobyte or less stays. What is kept on
+disk is only believed while the files it tells of are unchanged.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
+from functools import lru_cache
+from pathlib import Path
+
+from masksmith import files
+from masksmith.data import facts
+from masksmith.data.facts import PairFacts
+from masksmith.data.pairing import Pair
+
+Progress = Callable[[int, int], None]
+
+# Changes with what `facts` measures: what an older version kept is not believed.
+_VERSION = 1
+# Pairs that wait for a thread, for each thread; more would hold more pictures in memory.
+_AHEAD = 2
+# Pairs between two writes to the disk: what an interruption loses.
+_COMMIT_EVERY = 200
+
+
+class Scan:
+    """The facts of all pairs, kept packed; iterate as often as needed."""
+
+    def __init__(self, pairs: Sequence[Pair], packed: list[bytes], reused: int) -> None:
+        self.pairs = pairs
+        self._packed = packed
+        self.reused = reused
+        """Pairs that were known from an earlier scan."""
+
+    def __iter__(self) -> Iterator[tuple[Pair, PairFacts]]:
+        for pair, stored in zip(self.pairs, self._packed, strict=True):
+            yield pair, facts.load(stored, pair)
+
+
+def scan(pairs: Sequence[Pair], progress: Progress = lambda done, total: None, *, kept: bool = True) -> Scan:
+    """Look at each pair, in threads: decoding and counting leave Python's lock.
+
+    Args:
+        pairs: what was found.
+        progress: called with (pairs done, pairs in all).
+        kept: use and write what earlier scans of this machine have seen.
+    """
+    memory = _Memory(_place() if kept else None)
+    packed: list[bytes] = []
+    reused = 0
+    with ThreadPoolExecutor(os.cpu_count() or 1, thread_name_prefix="scan") as pool:
+        waiting: deque[tuple[Pair, str, Future[tuple[bytes, bool]] | bytes]] = deque()
+        ahead = _AHEAD * (os.cpu_count() or 1)
+        source = iter(pairs)
+        try:
+            for _ in range(len(pairs)):
+                while len(waiting) < ahead and (pair := next(source, None)) is not None:
+                    key = _key(pair)
+                    known = memory.get(key, pair)
+                    waiting.append((pair, key, known if known is not None else pool.submit(_look, pair)))
+                pair, key, answer = waiting.popleft()
+                if isinstance(answer, bytes):
+                    reused += 1
+                    packed.append(answer)
+                else:
+                    stored, sound = answer.result()
+                    packed.append(stored)
+                    if sound:  # a fault may be mended outside the file, as by installing a library
+                        memory.put(key, stored)
+                progress(len(packed), len(pairs))
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
+            memory.close()
+    return Scan(pairs, packed, reused)
+
+
+def _look(pair: Pair) -> tuple[bytes, bool]:
+    seen = facts.look(pair)
+    return facts.dump(seen), not seen.errors
+
+
+def _key(pair: Pair) -> str:
+    """What identifies the content of a pair's files without reading them: place, size, time."""
+    parts = [pair.label.reader, pair.label.key]
+    if pair.label.reader == "yolo":
+        parts.append(_name_files(pair.mask.parent))
+    for path in (*pair.images, *pair.label.files):
+        parts.append(os.path.abspath(path))  # noqa: PTH100  resolve() would ask the disk for each folder
+        for file in sorted(path.iterdir()) if path.is_dir() else [path]:
+            with suppress(OSError):
+                stat = file.stat()
+                parts.append(f"{file.name} {stat.st_size} {stat.st_mtime_ns} {stat.st_ino}")
+    return files.sha256("\n".join(parts).encode())
+
+
+@lru_cache(maxsize=64)
+def _name_files(folder: Path) -> str:
+    """The state of the files that may name YOLO's classes."""
+    found = [p for home in (folder, *folder.parents[:3]) for p in sorted(home.glob("*.y*ml"))]
+    return " ".join(f"{p} {p.stat().st_mtime_ns}" for p in found)
+
+
+def _place() -> Path:
+    home = os.environ.get("XDG_CACHE_HOME") or os.environ.get("LOCALAPPDATA")
+    return (Path(home) if home else Path.home() / ".cache") / "masksmith" / f"scans-{_VERSION}.sqlite"
+
+
+class _Memory:
+    """What earlier scans have seen, on disk. Any trouble with it means no memory, never an error."""
+
+    def __init__(self, path: Path | None) -> None:
+        self._base: sqlite3.Connection | None = None
+        self._unwritten = 0
+        if path is None:
+            return
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._base = self._open(path)
+        except sqlite3.DatabaseError:  # damaged: nothing in it is worth more than a new scan
+            with suppress(OSError, sqlite3.Error):
+                path.unlink()
+                self._base = self._open(path)
+        except OSError:
+            self._base = None
+
+    def _open(self, path: Path) -> sqlite3.Connection:
+        base = sqlite3.connect(path, timeout=5)
+        base.execute("PRAGMA journal_mode=WAL")
+        base.execute("PRAGMA synchronous=NORMAL")
+        base.execute("CREATE TABLE IF NOT EXISTS seen (key TEXT PRIMARY KEY, facts BLOB) WITHOUT ROWID")
+        return base
+
+    def get(self, key: str, pair: Pair) -> bytes | None:
+        """The packed facts of a pair that has not changed, or None."""
+        if self._base is None:
+            return None
+        try:
+            row = self._base.execute("SELECT facts FROM seen WHERE key = ?", (key,)).fetchone()
+            if row is None:
+                return None
+            facts.load(row[0], pair)
+        except (sqlite3.Error, ValueError):
+            return None
+        return bytes(row[0])
+
+    def put(self, key: str, packed: bytes) -> None:
+        """Keep the facts of a pair."""
+        if self._base is None:
+            return
+        try:
+            self._base.execute("INSERT OR REPLACE INTO seen VALUES (?, ?)", (key, packed))
+            self._unwritten += 1
+            if self._unwritten >= _COMMIT_EVERY:
+                self._base.commit()
+                self._unwritten = 0
+        except sqlite3.Error:
+            self._base = None
+
+    def close(self) -> None:
+        """Write what is not yet written."""
+        if self._base is not None:
+            with suppress(sqlite3.Error):
+                self._base.commit()
+                self._base.close()

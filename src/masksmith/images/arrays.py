@@ -1,0 +1,115 @@
+"""NumPy arrays on disk: NPY and NPZ.
+
+An array of two axes is (height, width). One of three axes is (height, width, channels), or
+(channels, height, width) if its first axis is the smallest, at most 16 long, and the last is
+longer than 16. Where the last axis is neither at most 16 long nor the smallest it is no channels:
+the array is a volume and refused.
+
+Rule: nothing is ever unpickled here.
+"""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import IO, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+from masksmith.errors import DataError, listed
+from masksmith.images.picture import Header, Picture, Window, as_read, dtype_read, valid_pixels
+
+# More channels than this need no guessing: they stand last.
+_FEW_CHANNELS = 16
+# What the one array of a picture or a mask is called where there are several.
+_NAMES = ("image", "img", "x", "mask", "label")
+
+T = TypeVar("T")
+
+
+def read_header(path: Path) -> Header:
+    """Size, channels and dtype of an NPY file."""
+    with path.open("rb") as file:
+        return _header(file, path)
+
+
+def read(path: Path) -> Picture:
+    """All pixels of an NPY file."""
+    return _picture(_mapped(path), path)
+
+
+def read_window(path: Path, window: Window) -> Picture:
+    """A part of an NPY file; only its bytes are read."""
+    y, x, height, width = window
+    return _picture(_mapped(path)[y : y + height, x : x + width], path)
+
+
+def read_npz_header(path: Path) -> Header:
+    """Size, channels and dtype of the one picture in an NPZ file."""
+    return _in_npz(path, lambda file: _header(file, path))
+
+
+def read_npz(path: Path) -> Picture:
+    """All pixels of the one picture in an NPZ file."""
+    array = _in_npz(path, lambda file: np.lib.format.read_array(file, allow_pickle=False))
+    return _picture(_channels_last(array, path), path)
+
+
+def _mapped(path: Path) -> npt.NDArray[np.generic]:
+    return _channels_last(np.lib.format.open_memmap(path, mode="r"), path)
+
+
+def _picture(array_HWC: npt.NDArray[np.generic], path: Path) -> Picture:
+    # A copy, so that the file is not held open by its memory map.
+    pixels = as_read(np.array(array_HWC), path)
+    return Picture(pixels, valid_HW=valid_pixels(pixels))
+
+
+def _header(file: IO[bytes], path: Path) -> Header:
+    version = np.lib.format.read_magic(file)
+    if version not in {(1, 0), (2, 0)}:
+        raise ValueError(f"NPY version {version[0]}.{version[1]}")
+    read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+    shape, _, dtype = read(file)
+    height, width, channels = (shape[axis] if axis is not None else 1 for axis in _order(shape, path))
+    return Header(height, width, channels, dtype_read(dtype, path))
+
+
+def _channels_last(array: npt.NDArray[np.generic], path: Path) -> npt.NDArray[np.generic]:
+    y, x, channels = _order(array.shape, path)
+    return array[..., None] if channels is None else array.transpose(y, x, channels)
+
+
+def _order(shape: tuple[int, ...], path: Path) -> tuple[int, int, int | None]:
+    """Which axis is the height, the width and the channels (None if there is no such axis)."""
+    if len(shape) == 2:
+        return 0, 1, None
+    if len(shape) == 3:
+        first, middle, last = shape
+        if first <= _FEW_CHANNELS < last and first <= middle:
+            return 1, 2, 0
+        if last <= _FEW_CHANNELS or last < min(first, middle):
+            return 0, 1, 2
+    raise DataError(
+        where=path,
+        expected="one picture: height × width, with channels last or, if few, first",
+        received=f"an array of shape {'×'.join(map(str, shape)) or '()'}",
+        remedy="save each picture or slice as a file of its own",
+    )
+
+
+def _in_npz(path: Path, action: Callable[[IO[bytes]], T]) -> T:
+    with zipfile.ZipFile(path) as archive:
+        names = [name.removesuffix(".npy") for name in archive.namelist() if name.endswith(".npy")]
+        found = names if len(names) == 1 else [name for name in names if name.lower() in _NAMES]
+        if len(found) != 1:
+            raise DataError(
+                where=path,
+                expected=f"one array, or one named {', '.join(_NAMES[:-1])} or {_NAMES[-1]}",
+                received=listed(sorted(names)) or "none",
+                remedy="save the picture and the mask as files of their own",
+            )
+        with archive.open(f"{found[0]}.npy") as file:
+            return action(file)

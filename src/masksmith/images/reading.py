@@ -1,0 +1,115 @@
+"""Read a picture of any format, whole or in part, checked before its pixels are touched.
+
+Rule: whatever is wrong with a file is one DataError.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+from masksmith.errors import DataError
+from masksmith.images.formats import FORMATS, Format, ending
+from masksmith.images.picture import Header, Picture, Window
+from masksmith.limits import MAX_CHANNELS, MAX_PICTURE_PIXELS
+
+T = TypeVar("T")
+
+
+def read(path: Path) -> Picture:
+    """All pixels of a picture, upright, in their own dtype.
+
+    Raises:
+        DataError: not there, not a picture, truncated, or too large for memory.
+    """
+    read_header(path)
+    return _guarded(_format(path).read, path)
+
+
+def read_header(path: Path, *, windowed: bool = False) -> Header:
+    """Size, channels and dtype without decoding pixels; errors as in :func:`read`.
+
+    Args:
+        path: the picture.
+        windowed: the picture is to be read by :func:`read_window`, so that it may be larger than
+            memory where its format can be read in parts.
+    """
+    kind = _format(path)
+    header = _guarded(kind.read_header, path)
+    if min(header.height, header.width, header.channels) < 1:
+        raise DataError(
+            where=path,
+            expected="a picture with pixels",
+            received=f"{header.width}×{header.height} pixels, {header.channels} channels",
+            remedy="leave it out",
+        )
+    too_large = header.height * header.width > MAX_PICTURE_PIXELS and not (windowed and kind.read_window)
+    if too_large or header.channels > MAX_CHANNELS:
+        raise DataError(
+            where=path,
+            expected=f"at most {MAX_PICTURE_PIXELS:,} pixels and {MAX_CHANNELS} channels",
+            received=f"{header.width}×{header.height} pixels, {header.channels} channels",
+            remedy="cut it into parts",
+        )
+    return header
+
+
+def read_window(path: Path, y: int, x: int, height: int, width: int) -> Picture:
+    """The part of a picture with its upper left corner at row ``y`` and column ``x``, upright.
+
+    Equal to that part of :func:`read`. TIFF and NPY read no more of the file than they need, so
+    that the picture may be larger than memory; of other formats all is read and cut.
+
+    Raises:
+        ValueError: the window does not lie inside the picture, or is empty.
+        DataError: as in :func:`read`.
+    """
+    window = Window(y, x, height, width)
+    header = read_header(path, windowed=True)
+    if min(y, x) < 0 or min(height, width) < 1 or y + height > header.height or x + width > header.width:
+        raise ValueError(f"{window} does not lie in {path.name}, {header.height} rows and {header.width} columns")
+    if height * width > MAX_PICTURE_PIXELS:
+        raise ValueError(f"{window} has more than {MAX_PICTURE_PIXELS:,} pixels")
+    kind = _format(path)
+    windowed = kind.read_window
+    if windowed is None:
+        return _guarded(kind.read, path).crop(window)
+    return _guarded(lambda p: windowed(p, window), path)
+
+
+def _format(path: Path) -> Format:
+    """The format of a file that is there."""
+    if not path.is_file():
+        raise DataError(
+            where=path,
+            expected="a picture",
+            received="no such file" if not path.exists() else "a folder",
+            remedy="check the path",
+        )
+    found = ending(path)
+    if found is None:
+        raise DataError(
+            where=path,
+            expected=f"a picture ({', '.join(sorted(FORMATS))})",
+            received=f'the ending "{path.suffix}"',
+            remedy="convert it to PNG or TIFF",
+        )
+    return FORMATS[found]
+
+
+def _guarded(function: Callable[[Path], T], path: Path) -> T:
+    """One sentence for whatever the picture libraries raise about a broken file."""
+    try:
+        return function(path)
+    except DataError:
+        raise
+    except Exception as error:  # each library raises a dozen kinds about broken files
+        first = (str(error).replace(str(path), "").splitlines() or [""])[0]
+        reason = "".join(c for c in first if c.isprintable()).strip(" .'\"") or type(error).__name__
+        raise DataError(
+            where=path,
+            expected="a whole, readable picture",
+            received="an empty file" if path.stat().st_size == 0 else f"a broken or truncated one ({reason[:200]})",
+            remedy="copy or export it again, or take it out of the folder",
+        ) from error

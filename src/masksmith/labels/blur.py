@@ -1,0 +1,81 @@
+"""Tell masks that lossy compression or smoothing has blurred, and find their true values.
+
+A class has patches: pixels whose eight neighbours are like them. Values that blur has made lie on
+the edges between patches and have none.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from masksmith.classes import unpack
+from masksmith.labels.scan import MaskScan
+
+# A patch smaller than this share of a set's pixels is noise of the compression.
+_MAIN_SHARE = 0.002
+# Colours nearer than this to a more frequent one are that one, slightly off (out of 255).
+_NEAR = 40
+# Values on edges alone that make a set suspicious: fewer may be a thin class.
+_FEWEST = 3
+# Patches hold most pixels of a mask, and few of a photograph.
+_PATCH_SHARE = 0.5
+
+
+def is_lossy(path: Path) -> bool:
+    """Whether the format loses what is sharp."""
+    return path.suffix.lower() in {".jpg", ".jpeg", ".jfif", ".webp"}
+
+
+def is_blurred(scans: Sequence[MaskScan]) -> bool:
+    """Whether most values of these masks come from blur; False for photographs."""
+    counts, solid = _totals(scans)
+    edges = [k for k in counts if solid[k] == 0]
+    main = main_keys(scans)
+    pixels = sum(counts.values())
+    if pixels == 0 or sum(solid.values()) < _PATCH_SHARE * pixels or len(main) < 2:
+        return False
+    if any(is_lossy(s.path) for s in scans) and len(counts) > len(main) + 1:
+        return True
+    return len(edges) >= _FEWEST and len(edges) >= len(counts) - len(edges)
+
+
+def main_keys(scans: Sequence[MaskScan]) -> list[int]:
+    """The values or colours of the patches, most frequent first."""
+    counts, solid = _totals(scans)
+    is_color = any(s.values is None for s in scans)
+    least = _MAIN_SHARE * sum(counts.values())
+    kept: list[int] = []
+    for key, n in solid.most_common():
+        if n >= least and all(_distance(key, other, is_color) > _NEAR for other in kept):
+            kept.append(key)
+    return kept
+
+
+def cleared(scans: Sequence[MaskScan]) -> list[MaskScan]:
+    """The scans with the main keys alone."""
+    main = main_keys(scans)
+    found = []
+    for s in scans:
+        counts = {k: s.keys.get(k, 1) for k in main}
+        found.append(replace(s, values=counts) if s.values is not None else replace(s, colors=counts))
+    return found
+
+
+def _totals(scans: Sequence[MaskScan]) -> tuple[Counter[int], Counter[int]]:
+    counts: Counter[int] = Counter()
+    solid: Counter[int] = Counter()
+    is_color = any(s.values is None for s in scans)
+    for s in scans:
+        grey = is_color and s.values is not None
+        counts.update((s.colors or {}) if grey else s.keys)
+        solid.update({k * 0x010101 if grey and not s.from_palette else k: n for k, n in s.solid.items()})
+    return counts, solid
+
+
+def _distance(a: int, b: int, is_color: bool) -> float:
+    if not is_color:
+        return abs(a - b)
+    return float(sum((x - y) ** 2 for x, y in zip(unpack(a), unpack(b), strict=True)) ** 0.5)

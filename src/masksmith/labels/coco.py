@@ -1,0 +1,153 @@
+"""Read COCO JSON: one file for many pictures, with polygons and run lengths.
+
+Rule: a file is parsed once and indexed by picture, whatever the number of pictures that ask.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from threading import Lock
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from masksmith.errors import DataError
+from masksmith.labels.regions import (
+    Region,
+    as_points,
+    check_size,
+    decode_runs,
+    draw,
+    fault,
+    head,
+    load_json,
+    name_table,
+    one_picture,
+    outer_keys,
+    stamp,
+    told,
+    unpack_runs,
+)
+from masksmith.labels.source import Grid, LabelSource, RawMask
+
+_KEYS = {"images", "annotations", "categories"}
+
+# Threads that ask for the same large file wait for the first one's parse instead of repeating it.
+_LOCK = Lock()
+
+
+@dataclass(frozen=True, slots=True)
+class _Index:
+    names: tuple[str, ...]
+    categories: dict[Any, str]
+    pictures: dict[str, list[dict[str, Any]]]
+    annotations: dict[Any, list[dict[str, Any]]]
+
+
+def sniff(path: Path) -> bool:
+    """Whether this is COCO JSON; the file is parsed only where its beginning does not tell."""
+    if path.suffix.lower() != ".json":
+        return False
+    keys = outer_keys(head(path))
+    if not keys or keys & {"shapes", "features"}:
+        return False
+    if len(keys & _KEYS) >= 2:
+        return True
+    try:
+        return bool(_index(path).pictures)
+    except DataError:
+        # One of its keys in a broken file: reading it will say what is wrong.
+        return bool(keys & _KEYS)
+
+
+def pictures(path: Path) -> list[str]:
+    """The names of the pictures that the file annotates.
+
+    Raises:
+        DataError: it is no COCO file.
+    """
+    return list(_index(path).pictures)
+
+
+def read(source: LabelSource, grid: Grid) -> RawMask:
+    """The regions of one picture, drawn in the order of the file.
+
+    Raises:
+        DataError: the file is broken, does not have the picture, or has it in another size.
+    """
+    index = _index(source.path)
+    with told(source.path, "COCO file"):
+        picture = one_picture(index.pictures, source, grid)
+        check_size(picture.get("width"), picture.get("height"), grid, source.path)
+        found = index.annotations.get(picture["id"], ())
+        regions = [region for annotation in found for region in _regions(annotation, index, grid, source.path)]
+        return draw(regions, index.names, grid, source.path)
+
+
+def _index(path: Path) -> _Index:
+    with _LOCK:
+        return _parse(*stamp(path))
+
+
+@lru_cache(maxsize=4)  # the files of training, validation and test, and one more
+def _parse(path: Path, changed_ns: int, size: int) -> _Index:  # noqa: ARG001 - they make the key of the cache
+    data = load_json(path)
+    with told(path, "COCO file"):
+        parts = data if isinstance(data, dict) else {}
+        missing = [key for key in sorted(_KEYS) if not isinstance(parts.get(key), list)]
+        if missing:
+            expected = f"the lists {', '.join(sorted(_KEYS))} of a COCO file"
+            raise fault(path, expected, f"none named {', '.join(missing)}")
+        return _indexed(path, parts)
+
+
+def _indexed(path: Path, parts: dict[str, list[dict[str, Any]]]) -> _Index:
+    images, annotations, categories = parts["images"], parts["annotations"], parts["categories"]
+    named = {category["id"]: _name(category, path) for category in sorted(categories, key=lambda c: c["id"])}
+    by_name: dict[str, list[dict[str, Any]]] = {}
+    for image in images:
+        if not isinstance(image["file_name"], str):
+            raise fault(path, "a text as file_name", repr(image["file_name"])[:60])
+        by_name.setdefault(image["file_name"], []).append(image)
+    by_picture: dict[Any, list[dict[str, Any]]] = {}
+    for annotation in annotations:
+        by_picture.setdefault(annotation["image_id"], []).append(annotation)
+    if annotations and by_picture.keys().isdisjoint(image["id"] for image in images):
+        raise fault(path, "an image_id that is the id of a picture", "none in any annotation", "export it again")
+    if annotations and not any(annotation.get("segmentation") for annotation in annotations):
+        raise fault(path, "annotations with a segmentation", "boxes alone", "export it as instance segmentation")
+    return _Index(name_table(named.values()), named, by_name, by_picture)
+
+
+def _name(category: dict[str, Any], path: Path) -> str:
+    name = category["name"]
+    if not isinstance(name, str) or not name.strip():
+        raise fault(path, "a name for each category", repr(name)[:60])
+    return name.strip()
+
+
+def _regions(annotation: dict[str, Any], index: _Index, grid: Grid, path: Path) -> list[Region]:
+    drawn = annotation.get("segmentation")
+    where = f"{path}, annotation {annotation.get('id', 'without id')!s:.40}"
+    if not drawn:
+        return []
+    name = index.categories.get(annotation.get("category_id"))
+    if name is None:
+        raise fault(where, "a category_id that categories lists", f"{annotation.get('category_id')!r:.40}")
+    if isinstance(drawn, dict):
+        return [Region(name, mask_HW=_runs(drawn, grid, where))]
+    if not isinstance(drawn, list):
+        raise fault(where, "polygons or run lengths as segmentation", type(drawn).__name__)
+    polygons = drawn if isinstance(drawn[0], list) else [drawn]
+    return [Region(name, (as_points(polygon, where),)) for polygon in polygons]
+
+
+def _runs(drawn: dict[str, Any], grid: Grid, where: str) -> npt.NDArray[np.bool_]:
+    height, width = drawn["size"]
+    check_size(width, height, grid, where)
+    counts = drawn["counts"]
+    runs = unpack_runs(counts, where) if isinstance(counts, str) else np.asarray(counts)
+    return decode_runs(runs, (grid.height, grid.width), "F", where)

@@ -1,0 +1,1 @@
+"""Made data sets: the same scenes in every layout and every kind of annotation."""
