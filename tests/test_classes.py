@@ -14,12 +14,14 @@ from hypothesis import strategies as st
 from masksmith.classes import (
     IGNORE,
     ClassTable,
+    Encoding,
     Entry,
     default_color,
     make_entries,
     pack,
     pack_pixels,
     read_csv,
+    read_encoding,
     unpack,
 )
 from masksmith.errors import DataError, InputError
@@ -213,3 +215,52 @@ def test_csv_faults_name_the_file_and_the_reason(tmp_path: Path, content: bytes,
 def test_csv_missing_file(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="class table"):
         read_csv(tmp_path / "none.csv")
+
+
+@pytest.mark.parametrize("encoding", ["value", "color", "name", "instances"])
+def test_csv_says_how_the_masks_are_read(tmp_path: Path, encoding: Encoding) -> None:
+    path = tmp_path / "c.csv"
+    path.write_text(ClassTable(THREE, encoding).to_csv())
+    assert path.read_text().splitlines()[0] == "index,name,r,g,b,value,role,read_by"
+    assert read_encoding(path) == encoding
+    path.write_text("name,r,g,b\nroad,1,2,3\n")
+    assert read_encoding(path) == "value"
+
+
+def test_names_are_read_through_the_names_of_the_file() -> None:
+    table = ClassTable((*THREE, Entry("void", (9, 9, 9), 3, ignored=True)), "name")
+    raw = np.array([[0, 1, 2, 3]])
+    assert table.encode(raw, "m.json", ("car", "void", "sky", "tree")).tolist() == [[2, IGNORE, 0, 1]]
+    assert table.resolve([0, 1, 5], ("tree", "dog")) == {0: 1, 1: None, 5: None}
+    with pytest.raises(DataError, match=r'm\.json: .*received "dog"; .*--ignore dog'):
+        table.encode(raw, "m.json", ("dog", "void", "sky", "tree"))
+    assert table.ignoring(["dog"]).encode(raw, "m.json", ("dog", "void", "sky", "tree"))[0, 0] == IGNORE
+
+
+def test_instances_are_all_one_class() -> None:
+    table = ClassTable(make_entries(["ground", "thing"], [0, 1]), "instances")
+    assert table.encode(np.array([[0, 1, 2, 65535]]), "m").tolist() == [[0, 1, 1, 1]]
+
+
+def test_snap_takes_the_nearest_value_and_the_lower_of_two() -> None:
+    table = ClassTable(THREE, snap=True)  # 0, 7 and 40
+    assert table.encode(np.array([[0, 3, 4, 23, 24, 255]]), "m").tolist() == [[0, 0, 1, 1, 2, 2]]
+    assert table.resolve([7, 9]) == {7: 1, 9: 1}
+
+
+def test_snap_takes_the_nearest_colour() -> None:
+    table = ClassTable(THREE, "color", snap=True)
+    raw = np.array([[(250, 4, 9), (10, 240, 30), (90, 90, 160), BLUE]], np.uint8)
+    assert table.encode(raw, "m").tolist() == [[2, 1, 0, 0]]
+
+
+def test_snap_may_take_what_is_ignored() -> None:
+    table = ClassTable((*THREE, Entry("void", (9, 9, 9), 255, ignored=True)), snap=True)
+    assert table.encode(np.array([[250, 41]]), "m").tolist() == [[IGNORE, 2]]
+
+
+@given(st.lists(st.integers(0, 255), min_size=1, max_size=9, unique=True), st.integers(0, 255))
+def test_snapped_is_the_class_of_least_distance(values: list[int], key: int) -> None:
+    found = ClassTable(make_entries([f"c{v}" for v in values], values), snap=True).resolve([key])[key]
+    assert found is not None
+    assert abs(values[found] - key) == min(abs(v - key) for v in values)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import pickle
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +36,7 @@ def made(encoding: Encoding = "value", **network: Any) -> ModelFile:  # noqa: AN
     )
 
 
-@pytest.mark.parametrize("encoding", ["value", "color"])
+@pytest.mark.parametrize("encoding", ["value", "color", "name", "instances"])
 @pytest.mark.parametrize(
     "network", [{}, {"norm": None, "channels": [2, 3]}, {"residual": True, "norm": "group"}], ids=str
 )
@@ -51,6 +52,13 @@ def test_round_trip(tmp_path: Path, encoding: Encoding, network: dict[str, Any])
         assert all(
             torch.equal(read.weights[k], v) and read.weights[k].dtype == v.dtype for k, v in wrote.weights.items()
         )
+
+
+def test_a_table_that_snaps_still_does(tmp_path: Path) -> None:
+    wrote = made()
+    snapping = replace(wrote, table=replace(wrote.table, snap=True))
+    modelfile.write(tmp_path / "m.safetensors", snapping)
+    assert modelfile.read(tmp_path / "m.safetensors").table == snapping.table != wrote.table
 
 
 def test_built_network_answers_as_the_one_that_was_saved(tmp_path: Path) -> None:

@@ -110,6 +110,13 @@ class ClassTable:
         """Class colours by index, uint8 (K, 3)."""
         return np.array([e.color for e in self.classes], np.uint8)
 
+    @property
+    def palette_256(self) -> U8:
+        """The palette of index masks, uint8 (256, 3): class colours, and white for what is ignored."""
+        palette = np.full((256, 3), 255, np.uint8)
+        palette[: len(self)] = self.palette_K3
+        return palette
+
     def __len__(self) -> int:
         return len(self.classes)
 
@@ -191,9 +198,8 @@ class ClassTable:
 
     def decode(self, mask_HW: U8) -> U8:
         """The mask in class colours, uint8 (H, W, 3); ignored pixels are white."""
-        lookup = np.full((256, 3), 255, np.uint8)
-        lookup[: len(self)] = self.palette_K3
-        return lookup[mask_HW]
+        colors: U8 = self.palette_256[mask_HW]
+        return colors
 
     def ignoring(self, marks: Iterable[str | int]) -> ClassTable:
         """The same table with more that is ignored: a class name, a value, or a colour "r,g,b".

@@ -95,7 +95,9 @@ def read(path: Path) -> ModelFile:
     try:
         return ModelFile(
             network=about["network"],
-            table=ClassTable(tuple(_entry(*row) for row in about["classes"]), _encoding(about["encoding"]), bool(about.get("snap"))),
+            table=ClassTable(
+                tuple(_entry(*row) for row in about["classes"]), _encoding(about["encoding"]), bool(about.get("snap"))
+            ),
             preprocessing=Preprocessing.from_dict(about["preprocessing"]),
             recipe=recipe.parse(about["recipe"], where=path),
             weights=weights,

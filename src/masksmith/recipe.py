@@ -44,6 +44,7 @@ class DataSettings(_Section):
     ignore: tuple[str, ...] = Field((), description="classes, mask values or colours r,g,b that do not count")
     layout: str | None = Field(None, description="how the files lie, where it is not found by itself")
     snap: bool = Field(False, description="take mask values that no class has for the nearest class")
+    instances: bool = Field(False, description="index masks number things, which are one class")
     split: str | None = Field(None, description="a table of parts, a CSV with the columns name,split,group")
     group_by: str | None = Field(None, description="pattern in the names; pictures of one match stay in one part")
     folds: int | None = Field(None, ge=2, description="number of folds, in place of the two fractions")
@@ -222,12 +223,14 @@ class Recipe(_Section):
         Raises:
             RecipeError: unknown keys or values that do not fit, all of them in one sentence.
         """
-        tree: dict[str, Any] = self.model_dump()
+        # What nobody has set is not checked again: some checks have to load torch.
+        tree: dict[str, Any] = self.model_dump(exclude_unset=True)
         if _LENGTHS & settings.keys():
             tree |= dict.fromkeys(_LENGTHS)
         for key, value in settings.items():
             section, _, last = key.rpartition(".")
-            inner = tree.get(section) if section else tree
+            known = isinstance(getattr(self, section, None), _Section)
+            inner = tree if not section else tree.setdefault(section, {}) if known else None
             if isinstance(inner, dict):
                 inner[last] = value
             else:

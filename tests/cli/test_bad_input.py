@@ -55,13 +55,13 @@ FAULTS: dict[str, tuple[Callable[[Path], object], list[str]]] = {
     "zero classes": (lambda data: (data / "classes.csv").write_text("name,r,g,b\n"), ["classes.csv", "zero classes"]),
     "one value only": (
         lambda data: [cv2.imwrite(str(p), np.zeros((40, 48), np.uint8)) for p in data.glob("*/masks/*")],
-        ["two or more classes", "the value 0 alone in all 9 masks"],
+        ["two or more classes", "the value 0 alone in all masks"],
     ),
     "two masks for a name": (
         lambda data: first_mask(data).with_suffix(".bmp").write_bytes(b"x"),
-        ["train_00.bmp and train_00.png", "remove or rename"],
+        ["train_00.bmp, train_00.png", "remove or rename"],
     ),
-    "JPEG masks": (lossy, ["different values", "JPEG", "PNG"]),
+    "JPEG masks": (lossy, ["patches", "JPEG", "PNG", "--snap"]),
     "wrong columns": (lambda data: (data / "classes.csv").write_text("label,red\na,1\n"), ["name,r,g,b", "label, red"]),
 }
 

@@ -65,9 +65,9 @@ def test_check_lists_every_fault_and_fails(tmp_path: Path, capsys: pytest.Captur
     broken.write_bytes(broken.read_bytes()[:60])
     cv2.imwrite(str(small), np.zeros((5, 6), np.uint8))
     cv2.imwrite(str(strange), np.full((40, 48), 7, np.uint8))
-    assert main(["check", str(data)]) == 2
+    assert main(["check", str(data)]) == 4
     error = capsys.readouterr().err
-    assert "3 faults would stop a training" in error
+    assert "3 faults must be mended before a training" in error
     assert broken.name in error
     assert "6×5" in error
     assert re.search(rf"{strange.name}.*value 7 in 1920 pixels.*--ignore 7", error)

@@ -31,6 +31,7 @@ KINDS: dict[str, str] = {
     "too few": "fault",
     "class table": "fault",
     "empty part": "fault",
+    "turned": "warning",
     "shifted": "warning",
     "inverted": "warning",
     "empty masks": "warning",
@@ -43,6 +44,7 @@ KINDS: dict[str, str] = {
     "scales": "warning",
     "constant": "warning",
     "saturated": "warning",
+    "numbered things": "warning",
     "alike colours": "warning",
     "spare masks": "warning",
     "ignored folder": "warning",
@@ -105,9 +107,12 @@ FAULTY: dict[str, Faulty] = {
     "a transposed mask": Faulty(of_masks.one_transposed, "transposed", ("train/masks/img_003.png",)),
     "all masks transposed": Faulty(of_masks.all_transposed, "transposed", ("train/masks/*", "val/masks/*")),
     "a mask turned": Faulty(of_masks.one_turned, "transposed", ("masks/img_003.png",)),
-    "square masks transposed": Faulty(of_masks.all_transposed_squares, "transposed", ("train/masks/*", "val/masks/*")),
+    "square masks transposed": Faulty(of_masks.all_transposed_squares, "turned", ("train/masks/*", "val/masks/*")),
     "some square masks transposed": Faulty(
-        of_masks.some_transposed_squares, "transposed", tuple(f"train/masks/img_00{i}.png" for i in (3, 4, 5))
+        of_masks.some_transposed_squares, "turned", tuple(f"train/masks/img_00{i}.png" for i in (3, 4, 5))
+    ),
+    "some square masks turned": Faulty(
+        of_masks.some_turned_squares, "turned", tuple(f"val/masks/img_01{i}.png" for i in (2, 3, 4))
     ),
     "a picture turned by its camera": Faulty(
         of_masks.turned_by_its_camera, "transposed", ("train_labels/img_003.png",)
@@ -148,6 +153,10 @@ FAULTY: dict[str, Faulty] = {
         of_masks.colours_among_indices, "encoding", tuple(f"train/masks/img_00{i}.png" for i in (3, 4, 5))
     ),
     "0/128 among 0/255": Faulty(of_masks.two_brightnesses, "encoding", tuple(f"img_00{i}_mask.png" for i in (3, 4, 5))),
+    "numbered cells": Faulty(of_masks.numbered_things, "numbered things", ("masks/*",), ("class in one part",)),
+    "numbered cells in 16 bits": Faulty(
+        of_masks.many_numbered_things, "numbered things", ("img_*_mask.png",), ("class in one part", "absent class")
+    ),
     # The class table.
     "a table without rows": Faulty(of_tables.no_rows, "class table", ("classes.csv",)),
     "one name twice": Faulty(of_tables.twice_one_name, "class table", ("classes.csv",)),
@@ -275,6 +284,7 @@ HEALTHY: dict[str, Callable[[Path], None]] = {
     "more foreground than background": healthy.mostly_foreground,
     "few and small objects": healthy.few_and_small,
     "a rare class": healthy.a_rare_class,
+    "one patch of each class": healthy.organs,
     "two films": healthy.films,
     "parts under one camera": healthy.parts_under_one_camera,
     "tiles with a row between the parts": healthy.tiles_apart,

@@ -45,7 +45,7 @@ def drawn_generously(root: Path) -> None:
     """Masks a pixel or two wider than the objects, as hands draw them."""
     for number, one in enumerate(lay(root, Style("flat", seed=203))):
         wider = 3 + 2 * (number % 2)
-        one.remask(cv2.dilate(one.classes_HW(), np.ones((wider, wider), np.uint8)))
+        one.remask(cv2.dilate(one.classes_HW(), np.ones((wider, wider), np.uint8)).astype(np.uint8))
 
 
 def many_sizes(root: Path) -> None:
@@ -83,6 +83,13 @@ def a_rare_class(root: Path) -> None:
     """Squares in each fourth picture only."""
     shown = [scene(20900 + i, only=(1, 2, 3) if i % 4 == 0 else (1, 2)) for i in range(18)]
     lay(root, Style(mask="color", classes=4, table=True), shown)
+
+
+def organs(root: Path) -> None:
+    """One patch of each class, or none where the cut does not meet it, as with organs in slices."""
+    only = [(1, 2, 3), (1, 2, 3), (1, 3), (1, 2)]
+    shown = [scene(22000 + i, objects=len(only[i % 4]), only=only[i % 4]) for i in range(18)]
+    lay(root, Style("flat", picture="grey", mask="index", classes=4), shown)
 
 
 def films(root: Path) -> None:

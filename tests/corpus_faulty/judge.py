@@ -11,6 +11,7 @@ from pathlib import Path
 
 from corpus_faulty import KINDS, Faulty
 from masksmith.data import dataset, doctor
+from masksmith.data.findings import Finding
 from masksmith.errors import InputError
 from masksmith.recipe import DataSettings
 
@@ -66,7 +67,7 @@ def alarms(root: Path) -> tuple[str, ...]:
         return (f"crashed: {type(error).__name__}: {error}",)
 
 
-def _findings(root: Path) -> tuple[doctor.Finding, ...]:
+def _findings(root: Path) -> tuple[Finding, ...]:
     settings = DataSettings()
     return doctor.examine(dataset.find(root, settings), settings).findings
 
@@ -94,7 +95,7 @@ def _inside(root: Path, path: Path) -> str:
     return path.relative_to(root).as_posix() if path.is_absolute() else path.as_posix()
 
 
-def _sentence(finding: doctor.Finding) -> str:
+def _sentence(finding: Finding) -> str:
     files = ", ".join(p.name for p in finding.files[:4])
     more = f" and {len(finding.files) - 4} more" if len(finding.files) > 4 else ""
     return f"{finding.kind}: expected {finding.expected}, received {finding.received} ({files}{more})"

@@ -9,8 +9,8 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from corpus_faulty.scenes import U8
-from corpus_faulty.sets import COLORS, MASKS, Made, Style, palette_picture, starts_from, write
+from corpus_faulty.scenes import U8, scene
+from corpus_faulty.sets import COLORS, MASKS, Made, Style, lay, palette_picture, starts_from, write
 
 BINARY = Style(seed=11)
 INDEX = Style("flat", mask="index", classes=4, seed=12)
@@ -91,6 +91,12 @@ def all_transposed_squares(root: Path, made: list[Made]) -> None:
 def some_transposed_squares(root: Path, made: list[Made]) -> None:
     for one in made[3:6]:
         write(one.mask, _encoded(one).T)
+
+
+@starts_from(SQUARE)
+def some_turned_squares(root: Path, made: list[Made]) -> None:
+    for one in made[12:15]:
+        write(one.mask, np.rot90(_encoded(one)))
 
 
 @starts_from(COLOR)
@@ -266,6 +272,25 @@ def other_palette(root: Path, made: list[Made]) -> None:
 def colours_among_indices(root: Path, made: list[Made]) -> None:
     for one in made[3:6]:
         write(one.mask, _encoded(one, "color"))
+
+
+def numbered_things(root: Path) -> None:
+    """Each cell has a number of its own, as instance segmentation writes them; two to eight in a picture."""
+    shown = [scene(2600 + i, objects=2 + i % 7, only=(1,)) for i in range(18)]
+    for one in lay(root, Style("flat", picture="grey"), shown):
+        _, numbers = cv2.connectedComponents(one.classes_HW(), connectivity=4)
+        write(one.mask, numbers.astype(np.uint8))
+
+
+@starts_from(Style("side", seed=27))
+def many_numbered_things(root: Path, made: list[Made]) -> None:
+    """The same in 16 bits, with numbers that go on from picture to picture."""
+    last = 0
+    for one in made:
+        count, numbers = cv2.connectedComponents(one.classes_HW(), connectivity=4)
+        numbers[numbers > 0] += last
+        last += count - 1
+        write(one.mask, numbers.astype(np.uint16))
 
 
 @starts_from(SIDE)

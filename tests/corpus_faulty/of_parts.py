@@ -30,8 +30,7 @@ def _again_as_jpeg(one: Made, quality: int) -> Image.Image:
     kept = io.BytesIO()
     with Image.open(one.image) as image:
         image.convert("RGB").save(kept, "JPEG", quality=quality)
-    with Image.open(kept) as image:
-        return image.copy()
+    return Image.fromarray(np.asarray(Image.open(kept)))
 
 
 @starts_from(BINARY)

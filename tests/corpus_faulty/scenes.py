@@ -66,7 +66,8 @@ def paint(ground_HWC: F64, kinds_HW: U8, rng: np.random.Generator) -> F64:
         inside = kinds_HW == kind
         out[inside] = np.array(tint) * gain + texture[inside, None]
     out = cv2.GaussianBlur(out, (0, 0), 0.6) + rng.normal(0, 0.02, out.shape)
-    return np.clip(out, 0.02, 0.98)
+    clipped: F64 = np.clip(out, 0.02, 0.98)
+    return clipped
 
 
 def _place(kinds_HW: U8, kind: int, half: tuple[int, int], rng: np.random.Generator) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -148,18 +149,18 @@ def write_table(root: Path, classes: int) -> None:
     (root / "classes.csv").write_text("name,r,g,b\n" + "".join(rows), encoding="utf-8")
 
 
-def write(path: Path, content: Pixels | Image.Image, **how: object) -> None:
+def write(path: Path, content: Pixels | Image.Image, **how: Any) -> None:  # noqa: ANN401
     """Write a picture by its ending; ``how`` goes to Pillow, or to tifffile for TIFF."""
     path.parent.mkdir(parents=True, exist_ok=True)
     if path.suffix == ".tif":
         pixels = np.asarray(content)
-        wide = {"planarconfig": "contig"} if pixels.ndim == 3 else {}
+        wide: dict[str, Any] = {"planarconfig": "contig"} if pixels.ndim == 3 else {}
         colour = "rgb" if pixels.shape[2:] == (3,) else "minisblack"
         tifffile.imwrite(path, pixels, photometric=colour, **wide, **how)
         return
     if path.suffix == ".jpg":
         how = {"quality": 92, **how}
-    (content if isinstance(content, Image.Image) else Image.fromarray(content)).save(path, **how)  # type: ignore[arg-type]
+    (content if isinstance(content, Image.Image) else Image.fromarray(content)).save(path, **how)
 
 
 def starts_from(style: Style) -> Callable[[Callable[[Path, list[Made]], None]], Make]:

@@ -1,4 +1,4 @@
-"""Pins down dataset: pairs by name with nothing left out silently, and a split that only seed and names decide."""
+"""Pins down dataset: pairs by name, with nothing left out silently; folders and lists decide the parts."""
 
 from __future__ import annotations
 
@@ -8,11 +8,10 @@ import shutil
 from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from helpers import write_set
 from masksmith.data import dataset
+from masksmith.data.findings import Finding
 from masksmith.errors import DataError, InputError
 from masksmith.recipe import DataSettings
 
@@ -32,8 +31,9 @@ def flat(root: Path, count: int) -> Path:
     return root
 
 
-def parts(found: dataset.Dataset) -> dict[str, str]:
-    return {p.name: p.split for p in found.pairs}
+def told(found: dataset.Dataset, kind: str) -> Finding:
+    (finding,) = [f for f in found.findings if f.kind == kind]
+    return finding
 
 
 def test_folders_decide_the_split(tmp_path: Path) -> None:
@@ -47,68 +47,10 @@ def test_folders_decide_the_split(tmp_path: Path) -> None:
     assert found.entries is None
 
 
-@given(
-    count=st.integers(3, 40), seed=st.integers(0, 5), val=st.floats(0.05, 0.4), test=st.sampled_from([0.0, 0.1, 0.3])
-)
-def test_split_is_disjoint_complete_and_of_the_wanted_size(
-    tmp_path_factory: pytest.TempPathFactory, count: int, seed: int, val: float, test: float
-) -> None:
-    root = flat(tmp_path_factory.mktemp("set"), count)
-    found = dataset.find(root, DataSettings(val_fraction=val, test_fraction=test), seed)
-    names = [p.name for p in found.pairs]
-    assert sorted(names) == sorted(f"p{i}" for i in range(count))
-    sizes = {split: len(found.part(split)) for split in ("train", "val", "test")}
-    assert sum(sizes.values()) == count
-    assert sizes["val"] == max(1, round(count * val))
-    assert sizes["test"] == (max(1, round(count * test)) if test else 0)
-    assert sizes["train"] > 0
-
-
-def test_split_is_reproducible_and_another_seed_splits_otherwise(tmp_path: Path) -> None:
-    root = flat(tmp_path, 20)
-    assert parts(dataset.find(root, DEFAULT, 1)) == parts(dataset.find(root, DEFAULT, 1))
-    assert parts(dataset.find(root, DEFAULT, 1)) != parts(dataset.find(root, DEFAULT, 2))
-
-
-def test_split_does_not_depend_on_place_ending_or_order_of_writing(tmp_path: Path) -> None:
-    first = flat(tmp_path / "a", 20)
-    second = tmp_path / "b"
-    for number in reversed(range(20)):
-        touch(second / "images", f"p{number}.jpg")
-        touch(second / "masks", f"p{number}.tif")
-    assert parts(dataset.find(first, DEFAULT)) == parts(dataset.find(second, DEFAULT))
-
-
-def test_missing_validation_is_taken_from_train_and_the_test_part_stays(tmp_path: Path) -> None:
-    found = dataset.find(write_set(tmp_path, parts=("train", "test"), count=7), DEFAULT)
-    assert len(found.part("val")) == 1
-    assert all(p.name.startswith("train") for p in (*found.part("val"), *found.part("train")))
-    assert len(found.part("test")) == 7
-    assert any("split by seed 0: 6 train, 1 val" in note for note in found.notes)
-
-
-def test_without_training_nothing_is_split(tmp_path: Path) -> None:
-    found = dataset.find(flat(tmp_path, 4), DEFAULT, training=False)
+def test_nothing_is_split_and_nothing_is_opened_here(tmp_path: Path) -> None:
+    found = dataset.find(flat(tmp_path, 4), DEFAULT)  # the files are empty
     assert {p.split for p in found.pairs} == {""}
-
-
-def test_two_pictures_are_one_to_train_and_one_to_validate(tmp_path: Path) -> None:
-    assert sorted(parts(dataset.find(flat(tmp_path, 2), DEFAULT)).values()) == ["train", "val"]
-
-
-def test_one_picture_is_too_few_to_train(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="two pictures or more"):
-        dataset.find(flat(tmp_path, 1), DEFAULT)
-
-
-def test_fractions_that_leave_nothing_to_train_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="lower the fractions"):
-        dataset.find(flat(tmp_path, 4), DataSettings(val_fraction=0.6, test_fraction=0.6))
-
-
-def test_validation_alone_is_nothing_to_train_on(tmp_path: Path) -> None:
-    with pytest.raises(DataError):
-        dataset.find(write_set(tmp_path, parts=("val",)), DEFAULT)
+    assert found.findings == ()
 
 
 @pytest.mark.parametrize("suffix", ["", "_mask", "_label", "_gt", "_L", "-mask"])
@@ -123,12 +65,15 @@ def test_pictures_without_a_mask_are_listed(tmp_path: Path) -> None:
     flat(tmp_path, 3)
     touch(tmp_path / "images", "x.png", "y.png")
     touch(tmp_path / "masks", "z.png")
-    with pytest.raises(DataError) as caught:
-        dataset.find(tmp_path, DEFAULT)
-    message = str(caught.value)
-    assert "2 of 5 without one: x, y" in message
-    assert "masks without a picture: z" in message
-    assert "--skip-unmatched" in message
+    found = dataset.find(tmp_path, DEFAULT)
+    fault = told(found, "unpaired")
+    assert fault.severity == "fault"
+    assert fault.files == (tmp_path / "images/x.png", tmp_path / "images/y.png")
+    assert "2 of 5 without one: x, y" in str(fault)
+    assert "masks without a picture: z" in str(fault)
+    assert "--skip-unmatched" in str(fault)
+    assert told(found, "spare masks").files == (tmp_path / "masks/z.png",)
+    assert [p.name for p in found.pairs] == ["p0", "p1", "p2"]
 
 
 def test_skipped_pictures_are_said(tmp_path: Path) -> None:
@@ -137,8 +82,10 @@ def test_skipped_pictures_are_said(tmp_path: Path) -> None:
     touch(tmp_path / "masks", "z.png")
     found = dataset.find(tmp_path, DataSettings(unmatched="skip"))
     assert sorted(p.name for p in found.pairs) == ["p0", "p1", "p2"]
-    assert "left out, no mask: x" in found.notes
-    assert any(note.endswith(": z") for note in found.notes)
+    assert told(found, "left out").received == "left out, no mask: x.png"
+    assert told(found, "left out").severity == "note"
+    assert "1 without one: z.png" in str(told(found, "spare masks"))
+    assert not any(f.severity == "fault" for f in found.findings)
 
 
 def test_no_pair_at_all_is_refused_even_when_skipping(tmp_path: Path) -> None:
@@ -148,11 +95,13 @@ def test_no_pair_at_all_is_refused_even_when_skipping(tmp_path: Path) -> None:
         dataset.find(tmp_path, DataSettings(unmatched="skip"))
 
 
-@pytest.mark.parametrize("folder", ["images", "masks"])
-def test_two_files_of_one_name_are_refused_by_name(tmp_path: Path, folder: str) -> None:
+@pytest.mark.parametrize(("folder", "between"), [("images", " and "), ("masks", ", ")])
+def test_two_files_of_one_name_are_a_fault_with_both_names(tmp_path: Path, folder: str, between: str) -> None:
     touch(flat(tmp_path, 3) / folder, "p1.tif")
-    with pytest.raises(DataError, match=r"p1\.png and p1\.tif"):
-        dataset.find(tmp_path, DEFAULT)
+    fault = told(dataset.find(tmp_path, DEFAULT), "ambiguous")
+    assert fault.severity == "fault"
+    assert f"p1.png{between}p1.tif" in str(fault)
+    assert fault.files == (tmp_path / folder / "p1.png", tmp_path / folder / "p1.tif")
 
 
 def test_hidden_files_and_notes_beside_pictures_are_no_matter(tmp_path: Path) -> None:
@@ -161,11 +110,11 @@ def test_hidden_files_and_notes_beside_pictures_are_no_matter(tmp_path: Path) ->
 
 
 def test_folder_without_pictures_says_what_it_holds(tmp_path: Path) -> None:
-    touch(tmp_path / "images", "a.gif")
+    touch(tmp_path / "images", "a.doc")
     touch(tmp_path / "masks")
-    with pytest.raises(DataError, match=r"none \(a\.gif\)"):
+    with pytest.raises(DataError, match=r"none \(a\.doc\)"):
         dataset.find(tmp_path, DEFAULT)
-    (tmp_path / "images" / "a.gif").unlink()
+    (tmp_path / "images" / "a.doc").unlink()
     with pytest.raises(DataError, match="an empty folder"):
         dataset.find(tmp_path, DEFAULT)
 
@@ -204,15 +153,17 @@ def test_class_table_in_the_folder_is_found(tmp_path: Path) -> None:
     found = dataset.find(tmp_path, DEFAULT)
     assert found.entries is not None
     assert [e.name for e in found.entries] == ["sky", "car"]
-    assert any("label_colors.csv" in note for note in found.notes)
+    assert told(found, "classes").received == f"class table: {tmp_path / 'label_colors.csv'}"
 
 
 def test_of_several_class_tables_classes_csv_wins_or_one_must_be_chosen(tmp_path: Path) -> None:
     flat(tmp_path, 3)
     for name in ("a", "b"):
         (tmp_path / f"{name}.csv").write_text(f"name,r,g,b\n{name},0,0,9\nx,1,1,1\n")
-    with pytest.raises(DataError, match=r"a\.csv, b\.csv; .*--classes"):
-        dataset.find(tmp_path, DEFAULT)
+    fault = told(dataset.find(tmp_path, DEFAULT), "class table")
+    assert fault.severity == "fault"
+    assert "received a.csv, b.csv; choose one with --classes FILE" in str(fault)
+    assert fault.files == (tmp_path / "a.csv", tmp_path / "b.csv")
     chosen = dataset.find(tmp_path, DataSettings(classes=str(tmp_path / "b.csv")))
     assert chosen.entries is not None
     assert chosen.entries[0].name == "b"
@@ -230,3 +181,62 @@ def test_csv_of_the_split_lists_every_pair(tmp_path: Path) -> None:
     assert [(r["name"], r["split"], r["image"], r["mask"]) for r in rows] == [
         (p.name, p.split, str(p.image), str(p.mask)) for p in found.pairs
     ]
+
+
+def test_a_broken_class_table_is_a_fault_and_an_error_where_it_was_asked_for(tmp_path: Path) -> None:
+    flat(tmp_path, 3)
+    (tmp_path / "classes.csv").write_text("label,red\na,1\n")
+    found = dataset.find(tmp_path, DEFAULT)
+    fault = told(found, "class table")
+    assert (fault.severity, fault.files) == ("fault", (tmp_path / "classes.csv",))
+    assert "expected the columns name,r,g,b" in str(fault)
+    assert "label, red" in str(fault)
+    assert (len(found.pairs), found.entries) == (3, None)
+    with pytest.raises(DataError, match=r"classes\.csv: expected the columns name,r,g,b"):
+        dataset.find(tmp_path, DataSettings(classes=str(tmp_path / "classes.csv")))
+
+
+def test_a_list_of_pictures_says_names_parts_and_groups(tmp_path: Path) -> None:
+    touch(tmp_path / "here", "a.png", "b.png", "c.png")
+    touch(tmp_path / "there", "a.tif", "b.tif", "c.tif")
+    (tmp_path / "list.csv").write_text(
+        "image,mask,split,group\nhere/a.png,there/a.tif,Train,one\nhere/b.png,there/b.tif,validation,two\n"
+        "here/c.png,there/c.tif,test,\n"
+    )
+    for place in (tmp_path, tmp_path / "list.csv"):
+        found = dataset.find(place, DEFAULT)
+        assert found.layout == "list"
+        assert [(p.name, p.split, p.group) for p in found.pairs] == [
+            ("a", "train", "one"),
+            ("b", "val", "two"),
+            ("c", "test", ""),
+        ]
+        assert [(p.image, p.mask) for p in found.pairs] == [
+            (tmp_path / f"here/{n}.png", tmp_path / f"there/{n}.tif") for n in "abc"
+        ]
+
+
+def test_a_list_names_the_row_whose_file_is_not_there_and_the_part_it_does_not_know(tmp_path: Path) -> None:
+    touch(tmp_path, "a.png", "a.tif")
+    table = tmp_path / "list.csv"
+    table.write_text("image,mask\na.png,a.tif\nb.png,b.tif\n")
+    found = dataset.find(table, DEFAULT)
+    assert [p.name for p in found.pairs] == ["a"]
+    assert "b.png in row 3" in str(told(found, "unpaired"))
+    table.write_text("image,mask,split\na.png,a.tif,some\n")
+    with pytest.raises(DataError, match=r'list\.csv, row 2: expected train, val or test .*received "some"'):
+        dataset.find(table, DEFAULT)
+
+
+def test_a_folder_that_is_not_used_is_said(tmp_path: Path) -> None:
+    write_set(tmp_path, parts=("train", "val"))
+    touch(tmp_path / "test" / "images", "x.png")
+    found = dataset.find(tmp_path, DEFAULT)
+    assert told(found, "ignored folder").files == (tmp_path / "test",)
+    assert "test, where one of the two is missing" in str(told(found, "ignored folder"))
+
+
+def test_the_table_of_the_split_leads_back_to_the_same_pairs(tmp_path: Path) -> None:
+    found = dataset.find(write_set(tmp_path / "set"), DEFAULT)
+    (tmp_path / "split.csv").write_text(found.to_csv())
+    assert dataset.find(tmp_path / "split.csv", DEFAULT).pairs == found.pairs

@@ -23,7 +23,7 @@ def checked(root: Path, table: ClassTable | None = None, **settings: object) -> 
 
 def test_sound_set_has_no_fault(tmp_path: Path) -> None:
     found = checked(write_set(tmp_path, values=(0, 1, 2)))
-    assert found.faults == ()
+    assert found.faults == []
     table, fingerprint = found.require()
     assert len(table) == 3
     assert fingerprint.pictures == {"train": 3, "val": 3, "test": 3}
@@ -42,11 +42,11 @@ def test_statistics_are_of_the_training_pictures(tmp_path: Path) -> None:
     assert fingerprint.preprocessing.std == pytest.approx(pixels.std(axis=(0, 1, 2)))
 
 
-def test_progress_counts_every_file_once(tmp_path: Path) -> None:
+def test_progress_counts_every_pair_once(tmp_path: Path) -> None:
     seen: list[tuple[int, int]] = []
     found = dataset.find(write_set(tmp_path, count=2), DataSettings())
     examine(found, DataSettings(), progress=lambda done, total: seen.append((done, total)))
-    assert seen == [(n, 12) for n in range(1, 13)]
+    assert seen == [(n, 6) for n in range(1, 7)]
 
 
 def test_all_broken_files_are_listed_at_once(tmp_path: Path) -> None:
@@ -56,7 +56,27 @@ def test_all_broken_files_are_listed_at_once(tmp_path: Path) -> None:
     content = (tmp_path / "val/images/val_00.png").read_bytes()
     (tmp_path / "val/images/val_00.png").write_bytes(content[: len(content) // 2])
     found = checked(tmp_path)
-    assert sorted(Path(f.where).name for f in found.faults) == ["train_01.png", "train_02.png", "val_00.png"]
+    # One finding a kind of fault and remedy, with all of its files.
+    assert {f.kind for f in found.faults} == {"corrupt"}
+    assert sorted(file.name for f in found.faults for file in f.files) == [
+        "train_01.png",
+        "train_02.png",
+        "val_00.png",
+    ]
+    said = " ".join(map(str, found.faults))
+    assert all(name in said for name in ("train_01.png", "train_02.png", "val_00.png"))
+    with pytest.raises(DataError, match=r"train_0[12]\.png"):
+        found.require()
+
+
+def test_the_first_of_several_faults_says_how_many_more_there_are(tmp_path: Path) -> None:
+    write_set(tmp_path, count=4)
+    (tmp_path / "train/masks/train_01.png").write_bytes(b"no picture")
+    write_image(tmp_path / "train/masks/train_02.png", np.eye(40, 30, dtype=np.uint8))
+    (tmp_path / "train/images/train_00.png").unlink()
+    write_image(tmp_path / "train/images/train_00.tif", np.eye(40, 48, dtype=np.uint16))
+    found = checked(tmp_path)
+    assert [f.kind for f in found.faults] == ["corrupt", "size", "dtype"]
     with pytest.raises(DataError, match=r"\(2 more faults: masksmith check lists them\)"):
         found.require()
 
@@ -65,6 +85,7 @@ def test_mask_of_another_size_is_named(tmp_path: Path) -> None:
     write_set(tmp_path)
     write_image(tmp_path / "train/masks/train_01.png", np.eye(40, 30, dtype=np.uint8))
     (fault,) = checked(tmp_path).faults
+    assert fault.kind == "size"
     assert str(fault).endswith(
         "expected the size of its picture, 48×40 pixels, received 30×40; export the mask at the size of train_01.png."
     )
@@ -80,7 +101,7 @@ def test_one_unknown_value_names_its_mask(tmp_path: Path) -> None:
     (fault,) = checked(tmp_path).faults
     assert "val_01.png" in fault.where
     assert "value 7 in 4 pixels" in str(fault)
-    assert checked(tmp_path, ignore=["7"]).faults == ()
+    assert checked(tmp_path, ignore=["7"]).faults == []
 
 
 @pytest.mark.parametrize(("odd", "word"), [(np.uint16, "1 pictures"), (np.float32, "float32")])
@@ -117,13 +138,15 @@ def test_all_masks_unreadable_leaves_nothing_to_decide(tmp_path: Path) -> None:
         path.write_bytes(b"no picture")
     found = checked(tmp_path)
     assert (found.decision, found.fingerprint) == (None, None)
-    assert len(found.faults) == 6
+    assert {f.kind for f in found.faults} == {"corrupt"}
+    assert {file for f in found.faults for file in f.files} == set(tmp_path.glob("*/masks/*"))
 
 
 def test_masks_of_one_value_are_a_fault(tmp_path: Path) -> None:
     found = checked(write_set(tmp_path, values=(0,)))
     assert found.decision is None
-    assert "value 0 alone in all 9 masks" in str(found.faults[0])
+    assert [f.kind for f in found.faults] == ["one value"]
+    assert "value 0 alone in all masks" in str(found.faults[0])
 
 
 def test_given_table_decides_instead_of_the_scan(tmp_path: Path) -> None:
@@ -133,13 +156,28 @@ def test_given_table_decides_instead_of_the_scan(tmp_path: Path) -> None:
     assert fingerprint.class_pictures["train"] == [3, 3, 0]
 
 
-def test_class_without_pixels_is_noted_with_its_consequence(tmp_path: Path) -> None:
+def said(found: Checkup, severity: str) -> list[str]:
+    return [str(f) for f in found.findings if f.severity == severity]
+
+
+def test_class_without_pixels_is_told_with_its_consequence(tmp_path: Path) -> None:
     write_set(tmp_path)
     (tmp_path / "classes.csv").write_text("name,r,g,b\nsky,0,0,0\ncar,9,9,9\ntree,0,9,0\nvoid,1,1,1\n")
-    notes = checked(tmp_path).notes
-    assert any("no pixel of tree in the train part: it cannot be learnt" in n for n in notes)
-    assert any("no pixel of tree in the test part: its figures will be n/a" in n for n in notes)
-    assert any("ignored in loss and figures: void" in n for n in notes)
+    found = checked(tmp_path)
+    assert any("none of tree; it cannot be learnt" in text for text in said(found, "warning"))
+    assert any("ignored in loss and figures: void" in text for text in said(found, "note"))
+    assert found.faults == []
+
+
+def test_class_of_one_part_is_told_with_its_consequence(tmp_path: Path) -> None:
+    write_set(tmp_path, values=(0, 1, 2))
+    for path in (tmp_path / "test/masks").iterdir():
+        mask = np.array(Image.open(path))
+        write_image(path, np.where(mask == 2, 1, mask).astype(np.uint8))
+    found = checked(tmp_path)
+    (text,) = said(found, "warning")
+    assert "the test part" in text
+    assert "none of class 2; its figures will be n/a there" in text
 
 
 def test_ignored_class_is_counted_last(tmp_path: Path) -> None:
@@ -147,3 +185,78 @@ def test_ignored_class_is_counted_last(tmp_path: Path) -> None:
     assert len(table) == 2
     assert fingerprint.class_pixels["train"][-1] > 0
     assert sum(fingerprint.class_pixels["train"]) == 3 * 40 * 48
+
+
+def test_a_folder_without_parts_is_split_and_says_so(tmp_path: Path) -> None:
+    found = checked(write_set(tmp_path, parts=("",), count=20))
+    assert {split: len(found.dataset.part(split)) for split in ("train", "val", "test")} == {
+        "train": 14,
+        "val": 3,
+        "test": 3,
+    }
+    assert any("split by seed 0: 14 train, 3 val, 3 test" in text for text in said(found, "note"))
+    _, fingerprint = found.require()
+    assert fingerprint.pictures == {"train": 14, "val": 3, "test": 3}
+
+
+def test_without_training_nothing_is_split(tmp_path: Path) -> None:
+    chosen = DataSettings()
+    found = examine(dataset.find(write_set(tmp_path, parts=("",), count=4), chosen), chosen, training=False)
+    assert {p.split for p in found.dataset.pairs} == {""}
+    assert found.require()[1].pictures == {"": 4}
+
+
+def test_one_picture_is_too_few_to_train_on(tmp_path: Path) -> None:
+    found = checked(write_set(tmp_path, parts=("",), count=1))
+    assert [f.kind for f in found.faults] == ["too few"]
+    assert "two pictures or more" in str(found.faults[0])
+    with pytest.raises(DataError, match="two pictures or more"):
+        found.require()
+
+
+def test_validation_alone_is_nothing_to_train_on(tmp_path: Path) -> None:
+    found = checked(write_set(tmp_path, parts=("val",)))
+    assert [f.kind for f in found.faults] == ["empty part"]
+    with pytest.raises(DataError, match="pictures to train on"):
+        found.require()
+
+
+def test_copies_are_kept_in_one_part(tmp_path: Path) -> None:
+    write_set(tmp_path, parts=("",), count=20)
+    for folder in ("images", "masks"):
+        content = (tmp_path / folder / "picture_03.png").read_bytes()
+        for name in ("copy_a", "copy_b"):
+            (tmp_path / folder / f"{name}.png").write_bytes(content)
+    found = checked(tmp_path)
+    parts = {p.name: p.split for p in found.dataset.pairs}
+    assert len({parts[name] for name in ("picture_03", "copy_a", "copy_b")}) == 1
+    assert [f.kind for f in found.findings if f.severity == "warning"] == ["duplicates"]
+
+
+def test_a_copy_in_another_part_is_a_leak(tmp_path: Path) -> None:
+    write_set(tmp_path)
+    for folder in ("images", "masks"):
+        content = (tmp_path / "train" / folder / "train_01.png").read_bytes()
+        (tmp_path / "test" / folder / "again.png").write_bytes(content)
+    found = checked(tmp_path)
+    (leak,) = [f for f in found.findings if f.kind == "leak"]
+    assert set(leak.files) == {tmp_path / "train/images/train_01.png", tmp_path / "test/images/again.png"}
+    assert found.faults == []
+
+
+def test_folds_are_numbered_and_one_of_them_validates(tmp_path: Path) -> None:
+    write_set(tmp_path, parts=("",), count=10)
+    seen = set()
+    for fold in range(5):
+        found = checked(tmp_path, folds=5, fold=fold)
+        assert found.folds is not None
+        assert [p.split for p in found.dataset.pairs] == ["val" if n == fold else "train" for n in found.folds]
+        assert len(found.dataset.part("val")) == 2
+        seen |= {p.name for p in found.dataset.part("val")}
+    assert len(seen) == 10
+
+
+def test_a_second_look_says_the_same(tmp_path: Path) -> None:
+    write_set(tmp_path, parts=("",), count=8)
+    first, second = checked(tmp_path), checked(tmp_path)
+    assert (first.findings, first.fingerprint, first.dataset) == (second.findings, second.fingerprint, second.dataset)

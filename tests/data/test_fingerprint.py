@@ -2,17 +2,38 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from masksmith.classes import IGNORE
-from masksmith.data.fingerprint import Fingerprint, PairFacts, count_classes, summarize, sums
+from masksmith import labels
+from masksmith.classes import IGNORE, ClassTable, make_entries
+from masksmith.data.facts import MaskFacts, PairFacts, PictureFacts, Things, sums
+from masksmith.data.fingerprint import Fingerprint, summarize
+from masksmith.data.pairing import Pair
+from masksmith.labels import LabelSource, RawMask
+
+TABLE = ClassTable(make_entries(["a", "b", "c"])).ignoring([IGNORE])
+PAIR = Pair("p", (Path("p.png"),), LabelSource((Path("m.png"),)))
+One = tuple[str, PairFacts]
 
 
-def facts(split: str, pixels: np.ndarray, mask: np.ndarray) -> PairFacts:
-    return PairFacts(split, *pixels.shape, str(pixels.dtype), *sums(pixels), count_classes(mask, 3))
+def facts(split: str, pixels: np.ndarray, mask: np.ndarray, things: dict[int, Things] | None = None) -> One:
+    total, square, count = sums(pixels)
+    numbers = (total.tolist(), square.tolist(), count.tolist())
+    picture = PictureFacts(*pixels.shape, str(pixels.dtype), 0, *numbers, 0, 0, 0, 0, b"", b"", b"", b"")
+    scan = labels.scan(RawMask(mask), PAIR.label)
+    return split, PairFacts(picture, MaskFacts(*mask.shape, scan, things or {}, None, False))
+
+
+def summed(*seen: One) -> Fingerprint:
+    found = summarize([(PAIR, f) for _, f in seen], [split for split, _ in seen], TABLE)
+    assert found is not None
+    return found
 
 
 @given(st.integers(0, 99), st.integers(1, 4))
@@ -22,7 +43,7 @@ def test_statistics_are_those_of_all_pixels_together(seed: int, channels: int) -
         rng.integers(0, 65536, (int(rng.integers(1, 9)), int(rng.integers(1, 9)), channels), np.uint16)
         for _ in range(4)
     ]
-    found = summarize([facts("train", p, np.zeros(p.shape[:2], np.uint8)) for p in pictures]).preprocessing
+    found = summed(*(facts("train", p, np.zeros(p.shape[:2], np.uint8)) for p in pictures)).preprocessing
     together = np.concatenate([p.reshape(-1, channels) for p in pictures]).astype(np.float64)
     assert found.mean == pytest.approx(together.mean(axis=0))
     deviation = together.std(axis=0)
@@ -35,7 +56,7 @@ def two_parts() -> Fingerprint:
     train[0, 0] = 30
     train_mask, test_mask = np.zeros((2, 5), np.uint8), np.full((4, 3), 2, np.uint8)
     train_mask[0, :2], test_mask[0] = 1, IGNORE
-    return summarize([facts("train", train, train_mask), facts("test", test, test_mask)])
+    return summed(facts("train", train, train_mask), facts("test", test, test_mask))
 
 
 def test_statistics_come_from_the_training_part_alone() -> None:
@@ -55,20 +76,20 @@ def test_class_pixels_and_pictures_by_part() -> None:
 
 def test_without_a_training_part_all_pictures_count() -> None:
     pixels, mask = np.full((2, 2, 1), 8, np.uint8), np.zeros((2, 2), np.uint8)
-    assert summarize([facts("test", pixels, mask), facts("val", pixels // 2, mask)]).preprocessing.mean == (6.0,)
+    assert summed(facts("test", pixels, mask), facts("val", pixels // 2, mask)).preprocessing.mean == (6.0,)
 
 
 def test_what_is_no_number_is_left_out_of_the_sums() -> None:
     total, square, count = sums(np.array([[[1.0], [np.nan], [3.0], [np.inf]]], np.float32))
     assert (total.tolist(), square.tolist(), count.tolist()) == ([4.0], [10.0], [2.0])
-    empty = summarize([facts("train", np.full((2, 2, 1), np.nan, np.float32), np.zeros((2, 2), np.uint8))])
+    empty = summed(facts("train", np.full((2, 2, 1), np.nan, np.float32), np.zeros((2, 2), np.uint8)))
     assert (empty.preprocessing.mean, empty.preprocessing.std) == ((0.0,), (1.0,))
 
 
 def test_grey_among_color_counts_in_every_channel() -> None:
     mask = np.zeros((1, 1), np.uint8)
-    found = summarize(
-        [facts("train", np.full((1, 1, 1), 9, np.uint8), mask), facts("train", np.array([[[1, 2, 3]]], np.uint8), mask)]
+    found = summed(
+        facts("train", np.full((1, 1, 1), 9, np.uint8), mask), facts("train", np.array([[[1, 2, 3]]], np.uint8), mask)
     )
     assert found.preprocessing.mean == (5.0, 5.5, 6.0)
 
@@ -80,5 +101,45 @@ def test_median_of_the_shorter_side(sizes: dict[tuple[int, int], int], median: i
     assert Fingerprint({}, sizes, two_parts().preprocessing, (), {}, {}).median_side == median
 
 
-def test_count_classes_puts_the_ignored_last() -> None:
-    assert count_classes(np.array([[0, 1, 1, IGNORE]], np.uint8), 3).tolist() == [1, 2, 0, 1]
+def test_what_could_not_be_read_or_does_not_fit_is_left_out() -> None:
+    pixels, mask = np.full((2, 2, 1), 8, np.uint8), np.zeros((2, 2), np.uint8)
+    split, sound = facts("train", pixels, mask)
+    _, other = facts("train", pixels * 9, np.zeros((3, 2), np.uint8))
+    found = summed((split, sound), (split, other), (split, replace(sound, mask=None)), (split, PairFacts(None, None)))
+    assert found.pictures == {"train": 1}
+    assert found.preprocessing.mean == (8.0,)
+    assert summarize([(PAIR, other)], ["train"], TABLE) is None
+
+
+def test_things_of_a_class_add_up_over_the_pictures() -> None:
+    pixels, mask = np.full((4, 4, 1), 8, np.uint8), np.zeros((4, 4), np.uint8)
+    mask[0], mask[2] = 1, 1
+    one = facts("train", pixels, mask, {1: Things(2, 4.0, 1.0, [10.0], [104.0])})
+    mask = np.ones((4, 4), np.uint8)
+    two = facts("train", pixels, mask, {1: Things(1, 16.0, 4.0, [40.0], [1600.0])})
+    far = facts("test", pixels, mask, {1: Things(3, 6.0, 4.0, [200.0], [40000.0])})
+    found = summed(one, two, far).classes
+    assert [c.things for c in found] == [0, 6, 0]
+    assert found[1].thing_area_px == 6.0  # the median of 4, 16 and 6
+    assert found[1].width_px == pytest.approx((8 * 1 + 16 * 4 + 16 * 4) / 40)
+    # Of the training pictures alone: 8 pixels of mean 10 and deviation 2, 16 of 40 and none.
+    assert found[1].mean_C == pytest.approx((30.0,))
+    assert found[1].std_C == pytest.approx((((8 * 104 + 16 * 1600) / 24 - 900) ** 0.5,))
+    assert (found[0].mean_C, found[0].width_px) == ((), 0.0)
+
+
+def test_spacing_is_the_median_side_of_a_pixel() -> None:
+    mask = np.zeros((2, 10), np.uint8)
+    seen = []
+    for width in (5.0, 20.0, 100.0):
+        split, one = facts("train", np.full((2, 10, 1), 8, np.uint8), mask)
+        assert one.picture is not None
+        placed = replace(one.picture, bounds=(1000.0, 0.0, 1000.0 + width, 1.0), epsg=32632)
+        seen.append((split, replace(one, picture=placed)))
+    assert summed(*seen).spacing == 2.0
+    assert two_parts().spacing is None
+
+
+def test_pixels_of_ignored_classes_are_counted_last() -> None:
+    found = summed(facts("train", np.zeros((1, 4, 1), np.uint8), np.array([[0, 1, 1, IGNORE]], np.uint8)))
+    assert found.class_pixels == {"train": [1, 2, 0, 1]}

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from masksmith.data import layouts
-from masksmith.data.layouts import LAYOUTS, Folders
+from masksmith.data.layouts import LAYOUTS
+from masksmith.errors import RecipeError
 
 
 def make(root: Path, *names: str) -> Path:
@@ -33,22 +34,23 @@ def make(root: Path, *names: str) -> Path:
         ),
         (("train", "trainannot", "val", "valannot"), "labels beside", ["train", "val"]),
         (("train", "train_masks"), "labels beside", ["train"]),
-        (("images", "masks"), "flat", [None]),
-        (("Images", "annotations"), "flat", [None]),
-        (("image", "ground_truth"), "flat", [None]),
+        (("images", "masks"), "flat", [""]),
+        (("Images", "annotations"), "flat", [""]),
+        (("image", "ground_truth"), "flat", [""]),
     ],
 )
-def test_layouts_are_found(tmp_path: Path, names: tuple[str, ...], layout: str, parts: list[str | None]) -> None:
+def test_layouts_are_found(tmp_path: Path, names: tuple[str, ...], layout: str, parts: list[str]) -> None:
     found = layouts.find(make(tmp_path, *names))
     assert found is not None
     assert found[0] == layout
     assert layout in LAYOUTS
-    assert [f.split for f in found[1]] == parts
-    assert [f for folders in found[1] for f in (folders.images, folders.masks)] == [tmp_path / n for n in names]
+    assert found[1] == tmp_path
+    assert [part.split for part in found[2]] == parts
+    assert [f for part in found[2] for f in (part.images, part.masks)] == [tmp_path / n for n in names]
 
 
 @pytest.mark.parametrize(
-    "names", [(), ("images",), ("masks",), ("train",), ("train/images",), ("pictures", "masks"), ("train_labels",)]
+    "names", [(), ("images",), ("masks",), ("train",), ("train/images",), ("things", "masks"), ("train_labels",)]
 )
 def test_half_a_layout_is_none(tmp_path: Path, names: tuple[str, ...]) -> None:
     assert layouts.find(make(tmp_path, *names)) is None
@@ -62,7 +64,36 @@ def test_files_are_no_folders(tmp_path: Path) -> None:
 
 def test_split_folders_win_over_flat(tmp_path: Path) -> None:
     make(tmp_path, "images", "masks", "train/images", "train/masks")
-    assert layouts.find(tmp_path) == (
-        "split folders",
-        [Folders("train", tmp_path / "train/images", tmp_path / "train/masks")],
-    )
+    found = layouts.find(tmp_path)
+    assert found is not None
+    assert found[0] == "split folders"
+    assert [(p.split, p.images, p.masks) for p in found[2]] == [
+        ("train", tmp_path / "train/images", tmp_path / "train/masks")
+    ]
+
+
+def test_a_forced_layout_is_the_only_one_tried(tmp_path: Path) -> None:
+    make(tmp_path, "images", "masks", "train/images", "train/masks")
+    found = layouts.find(tmp_path, "flat")
+    assert found is not None
+    assert (found[0], found[2][0].images) == ("flat", tmp_path / "images")
+    assert layouts.find(tmp_path, "voc") is None
+    with pytest.raises(RecipeError, match='received "flatt"; did you mean "flat"'):
+        layouts.find(tmp_path, "flatt")
+
+
+@pytest.mark.parametrize(("depth", "is_found"), [(1, True), (2, True), (3, False)])
+def test_a_folder_in_a_folder_is_looked_into(tmp_path: Path, depth: int, is_found: bool) -> None:
+    deep = tmp_path.joinpath(*("unpacked",) * depth)
+    make(deep, "images", "masks")
+    (tmp_path / ".hidden").mkdir()
+    found = layouts.find(tmp_path)
+    assert (found is not None) == is_found
+    if found is not None:
+        assert found[:2] == ("flat", deep)
+
+
+def test_every_layout_says_how_it_looks() -> None:
+    for name, layout in LAYOUTS.items():
+        assert layout.__doc__, name
+        assert "\n" not in layout.__doc__, name

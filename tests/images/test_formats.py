@@ -207,6 +207,17 @@ def test_sparse_tiles_are_empty_in_whole_and_window(tmp_path: Path) -> None:
     np.testing.assert_array_equal(part.valid_HW, whole.valid_HW[3:23, 5:30])
 
 
+@pytest.mark.parametrize("planar", [False, True])
+def test_tiff_that_declares_more_rows_than_it_holds_is_refused(tmp_path: Path, planar: bool) -> None:
+    path = tmp_path / "p.tif"
+    tiff(planar=planar, rowsperstrip=20)(path, noise("uint8", 20, 23, 3))
+    with tifffile.TiffFile(path, mode="r+") as file:
+        file.pages.first.tags["ImageLength"].overwrite(8_000_000)
+    for action in (images.read, images.read_header):
+        with pytest.raises(DataError, match="broken or truncated"):
+            action(path)
+
+
 @pytest.mark.parametrize("dtype", ["uint8", "float32"])
 def test_rows_that_were_taken_for_pages_are_put_together(tmp_path: Path, dtype: str) -> None:
     pixels = noise(dtype, 30, 20, 5)

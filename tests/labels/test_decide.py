@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from helpers import write_image
-from masksmith.classes import IGNORE, Entry
+from masksmith.classes import IGNORE, ClassTable, Entry
 from masksmith.errors import DataError
-from masksmith.labels import LABELS, Decision, MaskScan, decide, read_mask, scan
+from masksmith.labels import LABELS, Decision, Grid, LabelSource, MaskScan, RawMask, decide, encode, read_raw
+from masksmith.labels import scan as scan_raw
 
 RED, GREEN, BLACK = (255, 0, 0), (0, 255, 0), (0, 0, 0)
 # The one truth that every kind below writes in its own way: class of each pixel.
@@ -28,6 +29,18 @@ def write_palette(path: Path, indices: np.ndarray, colors: list[tuple[int, int, 
     return path
 
 
+def raw_of(path: Path) -> RawMask:
+    return read_raw(LabelSource((path,)), Grid(Path("picture.png"), *TRUTH.shape))
+
+
+def scan(path: Path) -> MaskScan:
+    return scan_raw(raw_of(path), LabelSource((path,)))
+
+
+def read_mask(path: Path, table: ClassTable) -> np.ndarray:
+    return encode(raw_of(path), table, LabelSource((path,)))
+
+
 def write_kind(kind: str, path: Path) -> tuple[Path, np.ndarray]:
     """A mask of that kind and the classes that it must be read as."""
     if kind == "index":
@@ -38,11 +51,21 @@ def write_kind(kind: str, path: Path) -> tuple[Path, np.ndarray]:
         return write_image(path, np.array([0, 90, 200], np.uint8)[TRUTH]), TRUTH
     if kind == "color":
         return write_image(path, np.array([BLACK, GREEN, RED], np.uint8)[TRUTH]), TRUTH
+    if kind == "bands":
+        bands = (TRUTH[..., None] == np.arange(1, 3)).astype(np.uint8)
+        return write_image(path.with_suffix(".tif"), bands), TRUTH
+    if kind == "instances":  # more things than an index mask has classes
+        things = np.kron(np.arange(600).reshape(20, 30), np.ones((8, 8))).astype(np.uint16)
+        return write_image(path.with_suffix(".tif"), things), (things > 0).astype(np.uint8)
     assert kind == "palette", f"a new kind {kind} needs a mask here"
     return write_palette(path, TRUTH, [BLACK, GREEN, RED]), TRUTH
 
 
-@pytest.mark.parametrize("kind", LABELS)
+# Regions drawn in files of other programs; a module of its own reads each and has tests of its own.
+DRAWN = ("coco", "labelme", "yolo", "cvat", "geojson")
+
+
+@pytest.mark.parametrize("kind", [kind for kind in LABELS if kind not in DRAWN])
 def test_every_kind_is_recognised_and_read_to_the_pixel(tmp_path: Path, kind: str) -> None:
     path, truth = write_kind(kind, tmp_path / "m.png")
     decision = decide([scan(path)], None)
@@ -156,7 +179,7 @@ def test_table_that_does_not_fit_leads_to_an_error_that_names_the_value(tmp_path
 
 
 def test_one_value_alone_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"the value 7 alone in all 1 masks"):
+    with pytest.raises(DataError, match=r"the value 7 alone in all masks"):
         decided(tmp_path, np.full((4, 5), 7, np.uint8))
 
 
@@ -181,15 +204,20 @@ def test_jpeg_mask_with_a_class_table_is_refused_with_the_reason(tmp_path: Path)
     two = (Entry("ground", BLACK, 0), Entry("house", (255, 255, 255), 1))
     path = tmp_path / "m.jpg"
     disc([BLACK, (255, 255, 255)]).convert("L").save(path, quality=90)
-    with pytest.raises(DataError, match=r"m\.jpg: .*JPEG"):
+    with pytest.raises(DataError, match=r"m\.jpg: .*JPEG.*PNG, or .*--snap"):
         read_mask(path, decide([scan(path)], two).table)
+    table = decide([scan(path)], two, snap=True).table
+    inside = np.asarray(disc([BLACK, (255, 255, 255)]).convert("L")) > 0
+    np.testing.assert_array_equal(read_mask(path, table), inside)
 
 
 def test_photograph_in_place_of_a_mask_is_refused(tmp_path: Path) -> None:
     photo = np.random.default_rng(0).integers(0, 256, (30, 40, 3), np.uint8)
-    with pytest.raises(DataError, match="different colours over all masks; save masks as PNG"):
+    with pytest.raises(
+        DataError, match="different colours over all masks, as in a photograph; check that these are the masks"
+    ):
         decided(tmp_path, photo)
-    with pytest.raises(DataError, match="different values over all masks"):
+    with pytest.raises(DataError, match="different values over all masks, as in a photograph"):
         decided(tmp_path, photo[..., 0])
 
 
@@ -199,3 +227,109 @@ def test_every_value_seen_gets_a_class_or_is_ignored(values: list[int]) -> None:
     assert set(values) <= {e.value for e in found.table.entries}
     assert {e.value for e in found.table.ignored} <= {255}
     assert found.kind in LABELS
+
+
+def bands_of(indices: np.ndarray, first: int, count: int) -> np.ndarray:
+    return (indices[..., None] == np.arange(first, first + count)).astype(np.uint8) * np.uint8(255)
+
+
+def test_bands_without_a_free_pixel_have_no_background(tmp_path: Path) -> None:
+    decision = decided(tmp_path, bands_of(TRUTH, 0, 5), ending=".tif")
+    assert decision.kind == "bands"
+    assert decision.table.names == ["band 1", "band 2", "band 3", "band 4", "band 5"]
+    np.testing.assert_array_equal(read_mask(tmp_path / "m.tif", decision.table), TRUTH)
+    free = decided(tmp_path, bands_of(TRUTH, 1, 5), ending=".tif")
+    assert free.table.names[:2] == ["background", "band 1"]
+    np.testing.assert_array_equal(read_mask(tmp_path / "m.tif", free.table), TRUTH)
+
+
+def test_table_names_the_bands_where_one_is_for_the_background(tmp_path: Path) -> None:
+    # The last two bands are set nowhere: the number of bands says how they count.
+    decision = decided(tmp_path, bands_of(TRUTH, 0, 5), FIVE, ending=".tif")
+    assert decision.kind == "bands"
+    assert decision.table.names == ["sky", "car", "tree", "d", "e"]
+    np.testing.assert_array_equal(read_mask(tmp_path / "m.tif", decision.table), TRUTH)
+
+
+def test_table_names_the_bands_where_the_background_has_none(tmp_path: Path) -> None:
+    decision = decided(tmp_path, bands_of(TRUTH, 1, 4), FIVE, ending=".tif")
+    assert decision.kind == "bands"
+    np.testing.assert_array_equal(read_mask(tmp_path / "m.tif", decision.table), TRUTH)
+
+
+FIVE = (*TABLE, Entry("d", (3, 3, 3), 3), Entry("e", (4, 4, 4), 4))
+
+
+def region_scan(name: str, values: dict[int, int], names: tuple[str, ...], reader: str = "labelme") -> MaskScan:
+    return MaskScan(Path(name), values, None, names=names, reader=reader)
+
+
+def test_regions_are_classes_by_name_over_all_files() -> None:
+    one = region_scan("a.json", {0: 5, 1: 3}, ("background", "car"))
+    two = region_scan("b.json", {0: 5, 1: 2, 2: 1}, ("background", "tree", "car"))
+    decision = decide([one, two], None)
+    assert (decision.kind, decision.table.encoding) == ("labelme", "name")
+    assert decision.table.names == ["background", "car", "tree"]
+    assert "2 names" in decision.reason
+    raw = np.array([[0, 1, 2]])
+    assert decision.table.encode(raw, "b.json", two.names).tolist() == [[0, 2, 1]]
+
+
+def test_regions_of_a_table_take_its_order_and_refuse_other_names() -> None:
+    table = (Entry("background", BLACK, 0), Entry("tree", GREEN, 1), Entry("car", RED, 2))
+    decision = decide([region_scan("a.json", {0: 5, 1: 3}, ("background", "car"))], table)
+    assert decision.table.encode(np.array([[0, 1]]), "a.json", ("background", "car")).tolist() == [[0, 2]]
+    with pytest.raises(DataError, match=r'a\.json: .*\(background, tree, car\), received "cat"; .*--ignore cat'):
+        decision.table.encode(np.array([[0, 1]]), "a.json", ("background", "cat"))
+
+
+def test_regions_named_void_do_not_count() -> None:
+    decision = decide([region_scan("a.json", {0: 5, 1: 3, 2: 1}, ("background", "void", "car"))], None)
+    assert decision.table.names == ["background", "car"]
+    raw = np.array([[0, 1, 2]])
+    assert decision.table.encode(raw, "a.json", ("background", "void", "car")).tolist() == [[0, IGNORE, 1]]
+
+
+def test_regions_among_mask_pictures_are_refused_with_the_file() -> None:
+    with pytest.raises(DataError, match=r"b\.png: .*drawn regions .*a mask picture") as caught:
+        decide([region_scan("a.json", {0: 5}, ("background", "x")), MaskScan(Path("b.png"), {0: 1, 1: 1}, {})], None)
+    assert getattr(caught.value, "kind", "") == "encoding"
+
+
+def test_masks_of_0_1_and_of_0_255_are_refused_with_both_files() -> None:
+    ones, tops = MaskScan(Path("a.png"), {0: 9, 1: 9}, {}), MaskScan(Path("b.png"), {0: 9, 255: 9}, {})
+    with pytest.raises(DataError, match=r"b\.png: expected 0 and 1 as in a\.png, received 0 and 255") as caught:
+        decide([ones, tops], None)
+    assert getattr(caught.value, "kind", "") == "encoding"
+    # A mask that holds both says itself that they differ: 255 is what does not count.
+    both = MaskScan(Path("c.png"), {0: 9, 1: 9, 255: 9}, {})
+    assert [e.value for e in decide([ones, tops, both], None).table.ignored] == [255]
+
+
+def test_a_map_of_few_things_is_an_index_mask_unless_said(tmp_path: Path) -> None:
+    things = np.kron(np.arange(6).reshape(2, 3), np.ones((8, 8))).astype(np.uint8)
+    assert decided(tmp_path, things).kind == "index"
+
+
+def test_snap_takes_the_nearest_class_of_smoothed_colours(tmp_path: Path) -> None:
+    path = tmp_path / "m.jpg"
+    disc([GREEN, RED]).save(path, quality=90)
+    decision = decide([scan(path)], None, snap=True)
+    assert len(decision.table) == 2
+    inside = np.asarray(disc([BLACK, (255, 255, 255)]).convert("L")) > 0
+    wrong = read_mask(path, decision.table) != inside
+    # Red is the larger number: class 1.
+    assert wrong.mean() < 0.01
+
+
+def test_tables_of_one_colour_for_two_classes_are_read_by_value(tmp_path: Path) -> None:
+    same = (Entry("a", RED, 0), Entry("b", RED, 1), Entry("c", GREEN, 2))
+    decision = decided(tmp_path, TRUTH, same)
+    assert (decision.kind, decision.table.encoding) == ("index", "value")
+
+
+def test_palettes_that_disagree_are_refused_with_the_file(tmp_path: Path) -> None:
+    one = write_palette(tmp_path / "a.png", TRUTH, [BLACK, GREEN, RED])
+    two = write_palette(tmp_path / "b.png", TRUTH, [BLACK, RED, GREEN])
+    with pytest.raises(DataError, match=r"b\.png: .*palette of a\.png, where 1 is \(0, 255, 0\)"):
+        decide([scan(one), scan(two)], None)

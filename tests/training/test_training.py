@@ -75,7 +75,9 @@ def test_metrics_json_is_what_the_model_scores(run: Run) -> None:
 
     pairs = run.read_dataset().part("val")
     for pair in pairs:
-        counts.add(labels.read_mask(pair.mask, segmenter.model.table), segmenter.segment(pair.image).mask_HW)
+        answer = segmenter.segment(pair.image).mask_HW
+        grid = labels.Grid(pair.image, *answer.shape)
+        counts.add(labels.read_mask(pair.label, segmenter.model.table, grid), answer)
     assert stored["confusion"] == counts.counts_KK.tolist()
     assert from_dict(stored) == summarize(counts, segmenter.model.table.names)
     assert stored["pictures"] == len(pairs)
@@ -235,7 +237,7 @@ def test_a_class_without_pixels_is_said(tmp_path: Path) -> None:
     (data / "classes.csv").write_text("name,r,g,b\nground,0,0,0\nhouse,255,0,0\nship,0,0,255\n")
     heard = Notes()
     run = masksmith.train(data, tmp_path / "run", settings=TINY, listener=heard)
-    assert any("no pixel of ship" in text and "cannot be learnt" in text for text in heard.said)
+    assert any("none of ship" in text and "cannot be learnt" in text for text in heard.said)
     assert json.loads(run.metrics_file.read_text())["per_class"]["ship"]["iou"] is None
 
 

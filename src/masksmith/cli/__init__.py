@@ -14,12 +14,13 @@ from typing import Annotated
 import typer
 
 from masksmith import __version__
-from masksmith.cli import check, demo, evaluate, predict, presets, shapes, split, train
+from masksmith.cli import check, data, demo, evaluate, predict, presets, shapes, split, train
 from masksmith.errors import MasksmithError, nearest
 
 COMMANDS: dict[str, Callable[..., None]] = {
     "check": check.command,
     "split": split.command,
+    "data": data.command,
     "train": train.command,
     "evaluate": evaluate.command,
     "predict": predict.command,

@@ -23,7 +23,9 @@ _SHOWN = 20
 
 
 def command(
-    data: Annotated[Path | None, typer.Argument(metavar="DATA", help="Folder of pictures and masks, or a list.")] = None,
+    data: Annotated[
+        Path | None, typer.Argument(metavar="DATA", help="Folder of pictures and masks, or a list.")
+    ] = None,
     images: options.Images = None,
     masks: options.Masks = None,
     classes: options.Classes = None,
@@ -31,6 +33,7 @@ def command(
     skip_unmatched: options.Skip = False,
     layout: options.Layout = None,
     snap: options.Snap = False,
+    instances: options.Instances = False,
     split: options.SplitTable = None,
     group_by: options.GroupBy = None,
     report: Annotated[
@@ -52,7 +55,7 @@ def command(
     from masksmith.recipe import Recipe
 
     chosen = options.data_settings(images, masks, classes, ignore, skip_unmatched)
-    chosen |= options.layout_settings(layout, snap, split, group_by)
+    chosen |= options.layout_settings(layout, snap, instances, split, group_by)
     settings = Recipe().with_settings(chosen).data
     if report is not None and report.suffix.lower() not in {".html", ".htm"}:
         raise InputError(

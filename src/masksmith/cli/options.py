@@ -28,6 +28,9 @@ Layout = Annotated[
 Snap = Annotated[
     bool, typer.Option("--snap", help="Take mask values that no class has for the nearest class (blurred masks).")
 ]
+Instances = Annotated[
+    bool, typer.Option("--instances", help="The masks number things (instances); all things are one class.")
+]
 SplitTable = Annotated[
     str | None, typer.Option("--split", metavar="FILE", help="Which picture is in which part: name,split,group.")
 ]
@@ -57,11 +60,14 @@ def data_settings(
     return {key: value for key, value in given.items() if value is not None}
 
 
-def layout_settings(layout: str | None, snap: bool, split: str | None, group_by: str | None) -> dict[str, object]:
+def layout_settings(
+    layout: str | None, snap: bool, instances: bool, split: str | None, group_by: str | None
+) -> dict[str, object]:
     """Options on how files lie and are split, likewise."""
     given = {
         "data.layout": layout,
         "data.snap": snap or None,
+        "data.instances": instances or None,
         "data.split": split,
         "data.group_by": group_by,
     }

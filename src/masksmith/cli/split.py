@@ -11,10 +11,12 @@ from masksmith.cli import options
 
 
 def command(
-    data: Annotated[Path | None, typer.Argument(metavar="DATA", help="Folder of pictures and masks, or a list.")] = None,
-    output: Annotated[
-        Path, typer.Option("-o", "--output", metavar="FILE", help="The table to write.")
-    ] = Path("split.csv"),
+    data: Annotated[
+        Path | None, typer.Argument(metavar="DATA", help="Folder of pictures and masks, or a list.")
+    ] = None,
+    output: Annotated[Path, typer.Option("-o", "--output", metavar="FILE", help="The table to write.")] = Path(
+        "split.csv"
+    ),
     folds: Annotated[int | None, typer.Option("--folds", min=2, help="Number the folds of a cross-validation.")] = None,
     val: Annotated[float | None, typer.Option("--val", metavar="SHARE", help="Share for validation.")] = None,
     test: Annotated[float | None, typer.Option("--test", metavar="SHARE", help="Share for the test.")] = None,
@@ -28,6 +30,7 @@ def command(
     skip_unmatched: options.Skip = False,
     layout: options.Layout = None,
     snap: options.Snap = False,
+    instances: options.Instances = False,
     overwrite: options.Overwrite = False,
 ) -> None:
     """Split a data set: by the classes in the masks, related pictures kept together."""
@@ -39,7 +42,7 @@ def command(
     from masksmith.recipe import Recipe
 
     chosen = options.data_settings(images, masks, classes, ignore, skip_unmatched)
-    chosen |= options.layout_settings(layout, snap, None, group_by)
+    chosen |= options.layout_settings(layout, snap, instances, None, group_by)
     fractions = {"data.folds": folds, "data.val_fraction": val, "data.test_fraction": test}
     chosen |= {key: value for key, value in fractions.items() if value is not None}
     settings = Recipe().with_settings(chosen).data

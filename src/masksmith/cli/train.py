@@ -37,6 +37,7 @@ def command(
     skip_unmatched: options.Skip = False,
     layout: options.Layout = None,
     snap: options.Snap = False,
+    instances: options.Instances = False,
     split: options.SplitTable = None,
     group_by: options.GroupBy = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the interrupted training in RUN.")] = False,
@@ -52,7 +53,7 @@ def command(
         return
     data, settings = _split_words(words or [])
     settings |= options.data_settings(images, masks, classes, ignore, skip_unmatched)
-    settings |= options.layout_settings(layout, snap, split, group_by)
+    settings |= options.layout_settings(layout, snap, instances, split, group_by)
     settings |= {k: v for k, v in (("budget", budget), ("epochs", epochs), ("steps", steps)) if v is not None}
     output = _required(output)
     if resume and (data is not None or recipe_file is not None or overwrite):

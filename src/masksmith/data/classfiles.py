@@ -33,8 +33,7 @@ def find(root: Path, settings: DataSettings) -> tuple[tuple[Entry, ...] | None, 
                 where=path, expected="a class table", received="no such file", remedy="check the path after --classes"
             )
         return read(path), path
-    tables = [p for p in sorted(root.glob("*.csv")) if _is_table(p)]
-    preferred = [p for p in tables if p.name == "classes.csv"] or tables
+    preferred = tables(root)
     if len(preferred) > 1:
         raise DataError(
             where=root,
@@ -57,6 +56,12 @@ def find(root: Path, settings: DataSettings) -> tuple[tuple[Entry, ...] | None, 
     return None, None
 
 
+def tables(root: Path) -> list[Path]:
+    """The class tables in CSV in a folder; classes.csv alone where there is one."""
+    found = [p for p in sorted(root.glob("*.csv")) if _is_table(p)]
+    return [p for p in found if p.name == "classes.csv"] or found
+
+
 def read(path: Path) -> tuple[Entry, ...]:
     """The rows of a class table: CSV, CVAT's labelmap.txt, or one name a line.
 
@@ -76,7 +81,9 @@ def _row(line: str, number: int) -> Entry:
     name, _, rest = line.partition(":")
     numbers = re.match(r"^(\d+),(\d+),(\d+)", rest)
     color = tuple(min(255, int(n)) for n in numbers.groups()) if numbers else default_color(number)
-    return Entry(name.strip(), (color[0], color[1], color[2]), number, ignored=name.strip().lower() in classes.IGNORED_NAMES)
+    return Entry(
+        name.strip(), (color[0], color[1], color[2]), number, ignored=name.strip().lower() in classes.IGNORED_NAMES
+    )
 
 
 def _yolo_names(root: Path) -> bool:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from masksmith import classes, images
 from masksmith.data import classfiles, layouts, pairing
-from masksmith.data.findings import Finding, note
+from masksmith.data.findings import Finding, from_error, note
 from masksmith.data.layouts import SPLITS, Part
 from masksmith.data.layouts.lists import JOINT, is_list, part_of
 from masksmith.data.pairing import Pair
@@ -73,7 +73,14 @@ def find(root: Path | None, settings: DataSettings) -> Dataset:
     if not pairs:
         worst = next((f for f in findings if f.kind == "unpaired"), None)
         raise worst.error if worst is not None else _no_annotations(home)
-    entries, source = classfiles.find(home, settings)
+    try:
+        entries, source = classfiles.find(home, settings)
+    except DataError as error:
+        if settings.classes is not None:  # what was asked for cannot be done
+            raise
+        entries, source = None, None
+        many = classfiles.tables(home) if error.where == str(home) else ()
+        findings.append(from_error("class table", error, many))
     if source is not None:
         findings.append(note("classes", f"class table: {source}", source))
     ordered = sorted(pairs, key=lambda p: ((*SPLITS, "").index(p.split), p.name))
@@ -168,9 +175,7 @@ def _unused(home: Path, parts: Sequence[Part], layout: str) -> list[Finding]:
     seen = {p for u in used for p in (u, *u.parents)}
     names = ("train", "val", "valid", "test")
     rest = [
-        p
-        for p in sorted(home.iterdir())
-        if p.is_dir() and p.resolve() not in seen and p.name.lower().startswith(names)
+        p for p in sorted(home.iterdir()) if p.is_dir() and p.resolve() not in seen and p.name.lower().startswith(names)
     ]
     rest = [p for p in rest if not any(u.is_relative_to(p.resolve()) for u in used)]
     if not rest or layout in {"list", "given folders"}:

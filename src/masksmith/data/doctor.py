@@ -46,6 +46,8 @@ class Checkup:
     """The fold of each pair, where folds were asked for."""
     relations: tuple[Relation, ...] = ()
     """Pairs that belong together, by their numbers."""
+    seen: Scan | None = None
+    """What was seen of each pair, in the order of the data set."""
 
     @property
     def faults(self) -> list[Finding]:
@@ -109,10 +111,10 @@ def examine(
         findings += check(view)
     findings += copies.findings(view, met)
     if decision is None:
-        return Checkup(dataset, None, None, tuple(grouped(findings)), folds, tuple(met))
-    findings += _about_table(decision, scans)
+        return Checkup(dataset, None, None, tuple(grouped(findings)), folds, tuple(met), seen)
+    findings += _about_table(decision)
     fingerprint = summarize(seen, [p.split for p in dataset.pairs], decision.table)
-    return Checkup(dataset, decision, fingerprint, tuple(grouped(findings)), folds, tuple(met))
+    return Checkup(dataset, decision, fingerprint, tuple(grouped(findings)), folds, tuple(met), seen)
 
 
 def _gathered(seen: Scan) -> tuple[list[Finding], list[MaskScan]]:
@@ -141,7 +143,7 @@ def _decide(
     if not scans:
         return None
     try:
-        decision = labels.decide(scans, dataset.entries, settings.snap)
+        decision = labels.decide(scans, dataset.entries, snap=settings.snap, instances=settings.instances)
         return replace(decision, table=decision.table.ignoring(settings.ignore))
     except Unclear as error:
         return from_error(error.kind, error)
@@ -163,8 +165,16 @@ def _split(
     numbers = None
     if settings.folds is not None:
         numbers = tuple(splits.folds(pairs, presence, settings.folds, seed))
-        pairs = [p if p.split == "test" else replace(p, split="val" if n == settings.fold else "train") for p, n in zip(pairs, numbers, strict=True)]
-        more = [note("split", f"fold {settings.fold} of {settings.folds}: {sum(p.split == 'train' for p in pairs)} train, {sum(p.split == 'val' for p in pairs)} val")]
+        pairs = [
+            p if p.split == "test" else replace(p, split="val" if n == settings.fold else "train")
+            for p, n in zip(pairs, numbers, strict=True)
+        ]
+        more = [
+            note(
+                "split",
+                f"fold {settings.fold} of {settings.folds}: {sum(p.split == 'train' for p in pairs)} train, {sum(p.split == 'val' for p in pairs)} val",
+            )
+        ]
     else:
         pairs, more = splits.assign(pairs, presence, settings, seed)
     out = replace(dataset, pairs=tuple(pairs))
@@ -190,7 +200,7 @@ def _kept_together(pairs: Sequence[Pair], met: Sequence[Relation]) -> tuple[list
     return joined, [note("split", f"{count} groups of related pictures (copies, one scene) are kept in one part each")]
 
 
-def _about_table(decision: Decision, scans: Sequence[MaskScan]) -> list[Finding]:
+def _about_table(decision: Decision) -> list[Finding]:
     found = []
     if len(decision.table) == 1:
         found.append(

@@ -27,6 +27,8 @@ from masksmith.labels import Grid, MaskScan, RawMask
 _KEYS_MEASURED = 24
 # Bands whose values are looked at by class; more would fill the memory of the scan.
 _CHANNELS_MEASURED = 16
+# The side of what is measured of a picture; things of a pixel or two in larger ones are missed.
+_SIDE_MEASURED_PX = 512
 # Larger floats, and what is no number, count as nothing: their square must fit 64 bits.
 _LARGEST = 1e150
 # The mean distance to the edge inside a long band is a quarter of its width.
@@ -226,24 +228,47 @@ def _keys(raw: RawMask) -> npt.NDArray[Any]:
 
 
 def _things(keys_HW: npt.NDArray[Any], scan: MaskScan, pixels: npt.NDArray[Any]) -> dict[int, Things]:
+    # Of large pictures every second, third, … pixel is enough to count things and to measure them.
+    step = -(-max(keys_HW.shape) // _SIDE_MEASURED_PX)
+    keys_HW, pixels = keys_HW[::step, ::step], pixels[::step, ::step, :_CHANNELS_MEASURED]
+    present = np.unique(list(scan.keys))
+    index_HW = np.searchsorted(present, keys_HW)
+    means, squares = _means(index_HW, pixels, len(present))
     found: dict[int, Things] = {}
-    for key in scan.keys:
-        on = keys_HW == key
-        inside = on.astype(np.uint8)
+    for index, key in enumerate(present):
+        inside = (index_HW == index).view(np.uint8)
         count, _, stats, _ = cv2.connectedComponentsWithStats(inside, connectivity=8)
+        if count == 1:  # thinner than the step
+            continue
         # Without any other key there is no edge to be distant from.
-        distance = np.minimum(cv2.distanceTransform(inside, cv2.DIST_L2, 3), min(on.shape) / 2)
-        values = pixels[on][:, :_CHANNELS_MEASURED].astype(np.float64)
-        if pixels.dtype.kind == "f":
-            values[~(np.abs(values) < _LARGEST)] = 0.0
-        found[key] = Things(
+        distance = np.minimum(cv2.distanceTransform(inside, cv2.DIST_L2, 3), min(inside.shape) / 2)
+        found[int(key)] = Things(
             count - 1,
-            float(np.median(stats[1:, cv2.CC_STAT_AREA])) if count > 1 else 0.0,
-            _WIDTHS_PER_DISTANCE * float(distance[on].mean()),
-            values.mean(axis=0).tolist(),
-            np.square(values).mean(axis=0).tolist(),
+            float(np.median(stats[1:, cv2.CC_STAT_AREA])) * step**2,
+            _WIDTHS_PER_DISTANCE
+            * float(distance.sum(dtype=np.float64))
+            / int(stats[1:, cv2.CC_STAT_AREA].sum())
+            * step,
+            means[:, index].tolist(),
+            squares[:, index].tolist(),
         )
     return found
+
+
+def _means(
+    index_HW: npt.NDArray[Any], pixels: npt.NDArray[Any], count: int
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """The means of each channel, and of its square, by index: both float64 (C, count)."""
+    flat = index_HW.ravel()
+    sizes = np.maximum(np.bincount(flat, minlength=count), 1)
+    means, squares = [], []
+    for channel in np.moveaxis(pixels, 2, 0):
+        values = channel.astype(np.float64).ravel()
+        if pixels.dtype.kind == "f":
+            values[~(np.abs(values) < _LARGEST)] = 0.0
+        means.append(np.bincount(flat, values, count) / sizes)
+        squares.append(np.bincount(flat, values * values, count) / sizes)
+    return np.array(means), np.array(squares)
 
 
 def dump(facts: PairFacts) -> bytes:

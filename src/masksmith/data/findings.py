@@ -30,7 +30,7 @@ FINDINGS: dict[str, Kind] = {
     "unpaired": Kind("fault", "a picture without a mask", "left out"),
     "ambiguous": Kind("fault", "two files of one name, or two masks for one picture", "left out"),
     "size": Kind("fault", "a mask of another size than its picture", "resampled to the picture's size"),
-    "transposed": Kind("fault", "a mask that is turned against its picture", "turned back"),
+    "transposed": Kind("fault", "a mask whose height and width are exchanged", "turned back"),
     "picture as mask": Kind("fault", "a photograph where a mask is expected", "left out"),
     "lossy": Kind("fault", "a mask blurred by compression or smoothing", "snapped to the nearest class"),
     "encoding": Kind("fault", "masks that mean the same by different values", "written as one index"),
@@ -46,6 +46,7 @@ FINDINGS: dict[str, Kind] = {
     "shared scene": Kind("warning", "parts of one scene in two parts", "moved to one part"),
     "adjacent tiles": Kind("warning", "neighbouring tiles in two parts", "moved to one part"),
     "inverted": Kind("warning", "a binary mask that is inverted against the others", "inverted"),
+    "turned": Kind("warning", "a mask whose edges fit its picture only when it is turned", "turned back"),
     "shifted": Kind("warning", "a mask that is shifted against its picture"),
     "empty masks": Kind("warning", "masks without any foreground"),
     "absent class": Kind("warning", "a class that never occurs"),
@@ -54,6 +55,7 @@ FINDINGS: dict[str, Kind] = {
     "scales": Kind("warning", "pictures whose values differ by a factor"),
     "constant": Kind("warning", "a picture of one value", "left out"),
     "saturated": Kind("warning", "a picture that is mostly at the end of its scale"),
+    "numbered things": Kind("warning", "masks that seem to number things, not classes"),
     "alike colours": Kind("warning", "classes of one colour"),
     "spare masks": Kind("warning", "masks without a picture", "left out"),
     "ignored folder": Kind("warning", "a folder that is not used"),
@@ -97,7 +99,9 @@ def note(kind: str, text: str, where: object = "data", files: Iterable[Path] = (
 
 def from_error(kind: str, error: DataError, files: Iterable[Path] = ()) -> Finding:
     """A finding with the sentence of an error."""
-    return Finding(kind, error.where, error.expected, error.received, error.remedy, tuple(files) or (Path(error.where),))
+    return Finding(
+        kind, error.where, error.expected, error.received, error.remedy, tuple(files) or (Path(error.where),)
+    )
 
 
 def grouped(findings: Sequence[Finding]) -> list[Finding]:
@@ -126,11 +130,12 @@ def _merged(group: Sequence[Finding]) -> Finding:
     if len(group) == 1:
         return first
     files = tuple(dict.fromkeys(f for finding in group for f in finding.files))
+    others = [f.name for f in files if str(f) != first.where] or [f"{f.where}: {f.received}" for f in group[1:]]
     return Finding(
         first.kind,
         first.where,
         first.expected,
-        f"{first.received} (and {len(files) - 1} more: {listed(f.name for f in files[1:])})",
+        f"{first.received} (and {len(others)} more: {listed(others)})",
         first.remedy,
         files,
     )

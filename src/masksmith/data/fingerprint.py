@@ -153,8 +153,8 @@ def _add_mask(sums: _Sums, mask: MaskFacts, split: str, table: ClassTable) -> No
         pixels[-1 if index == IGNORE else index] += n
         if index != IGNORE and counts is mask.scan.keys and key in mask.things:
             sums.things[index].append((n, mask.things[key], split == "train"))
-    sums.pixels[split] = sums.pixels.get(split, 0) + pixels
-    sums.holders[split] = sums.holders.get(split, 0) + (pixels[:-1] > 0)
+    for known, counted in ((sums.pixels, pixels), (sums.holders, (pixels[:-1] > 0).astype(np.float64))):
+        known[split] = np.add(known.get(split, np.zeros_like(counted)), counted)
 
 
 def _class_facts(seen: list[tuple[int, Things, bool]]) -> ClassFacts:

@@ -55,6 +55,8 @@ class Overview:
     """Pixels of class 0 … K - 1 and of the ignored ones; None where the mask is unknown."""
     class_greys: list[npt.NDArray[np.float32] | None] = field(default_factory=list)
     """The mean grey of the picture in each class, NaN where it does not occur."""
+    single: list[int | None] = field(default_factory=list)
+    """The values of a mask if they are 1 … n with one patch each, -1 if not; None without a mask."""
     unknown: dict[int, dict[int, int]] = field(default_factory=dict)
     """By the number of the pair: keys that no class has, with their pixels."""
     unnamed: dict[int, str] = field(default_factory=dict)
@@ -72,6 +74,7 @@ def survey(seen: Iterable[tuple[Pair, PairFacts]], table: ClassTable | None) -> 
         view.thumbs.append(b"" if picture is None else picture.thumb)
         view.strips.append(b"" if picture is None else picture.strips)
         view.sketches.append(b"" if picture is None else picture.sketch)
+        view.single.append(None if mask is None else _counting(mask))
         pixels, greys = (None, None) if mask is None or table is None else _classes(view, number, mask, table)
         view.class_pixels.append(pixels)
         view.class_greys.append(greys)
@@ -100,6 +103,13 @@ def _row(picture: PictureFacts, mask: MaskFacts | None) -> Row:
         picture.bounds,
         picture.epsg,
     )
+
+
+def _counting(mask: MaskFacts) -> int:
+    values = sorted(k for k in mask.scan.values or {} if k)
+    if values != list(range(1, len(values) + 1)) or len(mask.things) < len(values):
+        return -1
+    return len(values) if all(mask.things[k].count == 1 for k in values) else -1
 
 
 def _classes(

@@ -5,7 +5,6 @@ Rule: a name is never guessed for one file; the rule that joins most files of th
 
 from __future__ import annotations
 
-import os.path
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -92,7 +91,9 @@ def _ambiguous(part: Part, joined: dict[str, list[LabelSource]]) -> list[Finding
 def _unpaired(part: Part, missing: list[str], joined: dict[str, list[LabelSource]]) -> Finding:
     spare = _spare_sources(part, joined)
     hint = f" (masks without a picture: {listed(s.path.name for s in spare)})" if spare else ""
-    unread = sorted(p.name for p in part.masks.iterdir() if p.is_file() and p.stem in missing) if part.masks.is_dir() else []
+    unread = (
+        sorted(p.name for p in part.masks.iterdir() if p.is_file() and p.stem in missing) if part.masks.is_dir() else []
+    )
     unread = [name for name in unread if name not in {f.name for n in missing for f in part.pictures[n]}]
     hint += f" (of kinds that cannot be read: {listed(unread)})" if unread else ""
     return Finding(
@@ -152,9 +153,16 @@ def _by_bare_name(pictures: list[str], masks: list[str]) -> dict[str, str]:
 
 def _cores(names: list[str]) -> list[str]:
     """Each name without what all of them begin and end with."""
-    prefix = os.path.commonprefix([min(names), max(names)])
+    prefix = _common(names)
     # A number or a word is never cut in two: img_01 and img_02 share "img_", not "img_0".
     prefix = re.sub(r"[^\W_]*$", "", prefix) if re.search(r"[\W_]", prefix) else re.sub(r"\d*$", "", prefix)
     backwards = [n[::-1] for n in names]
-    suffix = re.sub(r"^[^\W_]*", "", os.path.commonprefix([min(backwards), max(backwards)])[::-1])
+    suffix = re.sub(r"^[^\W_]*", "", _common(backwards)[::-1])
     return [name[len(prefix) : len(name) - len(suffix)] or name for name in names]
+
+
+def _common(names: list[str]) -> str:
+    """The letters that all names begin with."""
+    low, high = min(names), max(names)
+    ends = (i for i, (a, b) in enumerate(zip(low, high, strict=False)) if a != b)
+    return low[: next(ends, min(len(low), len(high)))]

@@ -43,7 +43,7 @@ _OVERLAP = 0.01
 
 @dataclass(frozen=True, slots=True)
 class Relation:
-    """Two pairs by their numbers; ``kind`` is "copy", "scene" or "tiles"."""
+    """Two pairs by their numbers; ``kind`` is "copy", "near copy", "scene" or "tiles"."""
 
     kind: str
     first: int
@@ -55,7 +55,7 @@ def find(view: Overview) -> list[Relation]:
     known: dict[tuple[int, int], str] = {}
     for kind, found in (
         ("copy", _same(view)),
-        ("copy", _alike(view)),
+        ("near copy", _alike(view)),
         ("scene", _overlapping(view)),
         ("scene", _sharing(view)),
         ("tiles", _touching(view)),

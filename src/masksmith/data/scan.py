@@ -97,7 +97,7 @@ def _key(pair: Pair) -> str:
             with suppress(OSError):
                 stat = file.stat()
                 parts.append(f"{file.name} {stat.st_size} {stat.st_mtime_ns} {stat.st_ino}")
-    return files.sha256("\n".join(parts).encode())
+    return files.sha256(os.fsencode("\n".join(parts)))  # a name may be no text
 
 
 @lru_cache(maxsize=64)

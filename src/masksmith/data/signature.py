@@ -32,7 +32,9 @@ _LEAST_RANGE = 0.15
 
 def grey(pixels_HWC: npt.NDArray[Any]) -> F32:
     """The mean over the channels; what is no number is 0."""
-    mean: F32 = pixels_HWC.mean(axis=2, dtype=np.float32) if pixels_HWC.shape[2] > 1 else pixels_HWC[..., 0].astype(np.float32)
+    mean: F32 = (
+        pixels_HWC.mean(axis=2, dtype=np.float32) if pixels_HWC.shape[2] > 1 else pixels_HWC[..., 0].astype(np.float32)
+    )
     return np.nan_to_num(mean, copy=False, nan=0.0, posinf=0.0, neginf=0.0) if pixels_HWC.dtype.kind == "f" else mean
 
 
@@ -49,7 +51,12 @@ def thumb(grey_HW: F32) -> U8:
 
 def strips(grey_HW: F32) -> U8:
     """The top, bottom, left and right border, uint8 (4, STRIP_PX) on the scale of the whole."""
-    rows = [grey_HW[:2].mean(axis=0), grey_HW[-2:].mean(axis=0), grey_HW[:, :2].mean(axis=1), grey_HW[:, -2:].mean(axis=1)]
+    rows = [
+        grey_HW[:2].mean(axis=0),
+        grey_HW[-2:].mean(axis=0),
+        grey_HW[:, :2].mean(axis=1),
+        grey_HW[:, -2:].mean(axis=1),
+    ]
     small = [cv2.resize(r[None], (STRIP_PX, 1), interpolation=cv2.INTER_AREA)[0] for r in rows]
     low, high = float(grey_HW.min()), float(grey_HW.max())
     scaled = (np.stack(small) - low) * (255.0 / max(high - low, 1e-12))

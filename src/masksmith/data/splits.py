@@ -222,6 +222,7 @@ def _most_lacking(
     candidates = np.flatnonzero(room) if room.any() else np.arange(len(wanted_pictures))
     present = np.flatnonzero(have)
     scores = [
-        (float(wanted[part][present].min()) if present.size else 0.0, float(wanted_pictures[part])) for part in candidates
+        (float(wanted[part][present].min()) if present.size else 0.0, float(wanted_pictures[part]))
+        for part in candidates
     ]
     return int(candidates[max(range(len(candidates)), key=lambda i: scores[i])])

@@ -86,7 +86,7 @@ def _dataset(path: Path, *, header_only: bool) -> Iterator[Any]:
 
 
 def _pixels(dataset: Any, path: Path) -> Pixels:  # noqa: ANN401 - pydicom has no narrower type for what it reads
-    from pydicom.pixels.decoders import get_decoder
+    from pydicom.pixels.decoders.base import get_decoder
     from pydicom.pixels.utils import pixel_array
 
     syntax = dataset.file_meta.TransferSyntaxUID

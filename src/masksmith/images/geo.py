@@ -62,7 +62,6 @@ def georeference(path: Path) -> GeoReference | None:
     Raises:
         DataError: the picture or its world file cannot be read.
     """
-    header = read_header(path, windowed=True)
     transform, epsg, is_turned = None, None, False
     if FORMATS[ending(path) or ""].read_header is FORMATS[".tif"].read_header:
         try:
@@ -80,6 +79,7 @@ def georeference(path: Path) -> GeoReference | None:
     transform = _from_world_file(path) if transform is None else transform
     if transform is None or is_turned:
         return None
+    header = read_header(path, windowed=True)
     return GeoReference(transform, epsg, header.height, header.width)
 
 

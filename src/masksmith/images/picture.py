@@ -127,7 +127,8 @@ def as_read(array: npt.NDArray[np.generic], path: Path) -> Pixels:
     """
     name = dtype_read(array.dtype, path)
     if array.dtype.kind == "b":
-        return np.where(array, np.uint8(255), np.uint8(0))
+        white: U8 = np.multiply(array, 255, dtype=np.uint8)
+        return white
     if array.dtype.name in _NARROWED and array.size:
         limits, low, high = np.iinfo(name), int(array.min()), int(array.max())
         if low < limits.min or high > limits.max:

@@ -8,6 +8,7 @@ other stack is refused in one sentence, because which of its planes was meant ca
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -164,11 +165,23 @@ def _source(file: tifffile.TiffFile, path: Path) -> _Source:
             received=str(series.dtype),
             remedy="convert it to 16-bit or 32-bit float TIFF",
         )
-    if page.is_tiled and page.tilelength * page.tilewidth > MAX_PICTURE_PIXELS:
-        raise ValueError(f"a tile of {page.tilewidth}×{page.tilelength} pixels")
+    _check_segments(page)
     tag = page.tags.get("Orientation")
     alpha = any(int(e) in _ALPHA for e in page.extrasamples[-1:])
     return _Source(series, page, axes, int(tag.value) if tag is not None else 1, alpha)
+
+
+def _check_segments(page: tifffile.TiffPage) -> None:
+    """Raise for strips or tiles that cannot make up the picture; tifffile leaves out those that are not there."""
+    if page.is_tiled and page.tilelength * page.tilewidth > MAX_PICTURE_PIXELS:
+        raise ValueError(f"a tile of {page.tilewidth}×{page.tilelength} pixels")
+    if page.is_contiguous:
+        if page.dataoffsets[0] + page.nbytes > page.parent.filehandle.size:
+            raise ValueError(f"{page.nbytes:,} bytes of pixels in a file of {page.parent.filehandle.size:,}")
+        return
+    wanted, found = math.prod(page.chunked), len(page.dataoffsets)
+    if found < wanted and page.jpegheader is None:
+        raise ValueError(f"{found} strips or tiles of {wanted}")
 
 
 def _named_axes(series: tifffile.TiffPageSeries, path: Path) -> str:

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from masksmith.classes import U8, ClassTable
 from masksmith.errors import DataError
 from masksmith.labels import coco, cvat, geojson, labelme, raster, yolo
+from masksmith.labels.blur import is_lossy
 from masksmith.labels.decide import LABELS, Decision, decide
 from masksmith.labels.find import Labels, add_annotation, annotation_reader, collect, picture_key
 from masksmith.labels.scan import MaskScan, merged, scan
@@ -80,4 +81,14 @@ def encode(raw: RawMask, table: ClassTable, source: LabelSource) -> U8:
             received="values above 255" if table.encoding == "color" else "a colour mask",
             remedy="save all masks in one way",
         )
-    return table.encode(pixels, source.path, raw.names)
+    try:
+        return table.encode(pixels, source.path, raw.names)
+    except DataError as error:
+        if not is_lossy(source.path):
+            raise
+        raise DataError(
+            where=error.where,
+            expected=error.expected,
+            received=f"{error.received}, as JPEG makes them",
+            remedy="save masks as PNG, or take the nearest class for each pixel with --snap",
+        ) from error

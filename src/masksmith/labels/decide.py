@@ -56,24 +56,34 @@ class Unclear(DataError):
         return self
 
 
-def decide(scans: Sequence[MaskScan], given: tuple[Entry, ...] | None, snap: bool = False) -> Decision:
+def decide(
+    scans: Sequence[MaskScan], given: tuple[Entry, ...] | None, *, snap: bool = False, instances: bool = False
+) -> Decision:
     """The class table for these masks.
 
     Args:
         scans: one for each mask file, or merged; at least one.
         given: rows of a class table file, or None.
+        instances: the values number things, which are one class.
         snap: whatever stands for no class is to be taken for the nearest one.
 
     Raises:
         Unclear: the values cannot be classes (a photograph, lossy compression, one value only).
     """
+    if instances and all(s.values is not None and not s.names for s in scans):
+        names = [e.name for e in given][:2] if given is not None and len(given) == 2 else ["background", "object"]
+        return Decision(
+            ClassTable(make_entries(names, [0, 1]), "instances"), "instances", "a number for each thing, as said"
+        )
     named = [s for s in scans if s.names]
     if named and len(named) < len(scans) and any(s.keys for s in scans if not s.names):
         other = next(s for s in scans if not s.names)
-        raise _disagreeing(other.path, "drawn regions as in the other annotations", "a mask picture", "annotate all in one way")
+        raise _disagreeing(
+            other.path, "drawn regions as in the other annotations", "a mask picture", "annotate all in one way"
+        )
     if named:
         return _regions(named, given)
-    decision = _with_table(scans, given, snap) if given is not None else _without_table(scans, snap)
+    decision = _with_table(scans, given) if given is not None else _without_table(scans, snap)
     return replace(decision, table=replace(decision.table, snap=snap)) if snap else decision
 
 
@@ -87,10 +97,12 @@ def _regions(scans: Sequence[MaskScan], given: tuple[Entry, ...] | None) -> Deci
     )
     if set(names) == {"background", "object"}:
         return Decision(ClassTable(entries, "name"), "instances", "a file for each thing")
-    return Decision(ClassTable(entries, "name"), kind, f"regions of {len(names) - 1} names; what no region covers is background")
+    return Decision(
+        ClassTable(entries, "name"), kind, f"regions of {len(names) - 1} names; what no region covers is background"
+    )
 
 
-def _with_table(scans: Sequence[MaskScan], given: tuple[Entry, ...], snap: bool) -> Decision:
+def _with_table(scans: Sequence[MaskScan], given: tuple[Entry, ...]) -> Decision:
     values = _union(s.values for s in scans)
     colors = _union(s.colors for s in scans)
     by_color = ClassTable(given, "color") if len({e.color for e in given}) == len(given) else None
@@ -104,14 +116,21 @@ def _with_table(scans: Sequence[MaskScan], given: tuple[Entry, ...], snap: bool)
         kind = "palette" if all(s.from_palette for s in scans) else "color"
         return Decision(by_color, kind, "the masks are in colour and the class table gives each class one")
     by_value = ClassTable(given, "value")
-    if values <= {e.value for e in given}:
-        bands = max(s.bands for s in scans)
-        return Decision(by_value, "bands" if bands > 1 else "index", "each mask value is the index of a class of the table")
     if shifted := _bands_from_one(scans, given, values):
         return shifted
+    if values <= {e.value for e in given}:
+        bands = max(s.bands for s in scans)
+        return Decision(
+            by_value, "bands" if bands > 1 else "index", "each mask value is the index of a class of the table"
+        )
     if by_color is not None and fits_color:
         return Decision(by_color, "grey", "each mask value is the grey of a class of the table")
-    if len(by_value) == 2 and not by_value.ignored and (len(values) <= 2 or blur.is_blurred(scans)) and min(values) == 0:
+    if (
+        len(by_value) == 2
+        and not by_value.ignored
+        and (len(values) <= 2 or blur.is_blurred(scans))
+        and min(values) == 0
+    ):
         top = max(blur.main_keys(scans)) if len(values) > 2 else max(values)
         # The class that is black in the table is the one that 0 stands for.
         zero = 1 if given[1].color == (0, 0, 0) else 0
@@ -122,7 +141,10 @@ def _with_table(scans: Sequence[MaskScan], given: tuple[Entry, ...], snap: bool)
 
 def _bands_from_one(scans: Sequence[MaskScan], given: tuple[Entry, ...], values: set[int]) -> Decision | None:
     """A band for each class of the table: band n holds class n, and no pixel is without one."""
-    if max(s.bands for s in scans) == 1 or 0 in values or not values <= {e.value + 1 for e in given}:
+    bands = max(s.bands for s in scans)
+    if bands == 1 or 0 in values or not values <= {e.value + 1 for e in given}:
+        return None
+    if bands < len(given) and values <= {e.value for e in given}:  # none for the background
         return None
     entries = tuple(replace(e, value=e.value + 1) for e in given)
     return Decision(ClassTable(entries), "bands", "each band is a class of the table")
@@ -149,9 +171,7 @@ def _without_table(scans: Sequence[MaskScan], snap: bool) -> Decision:
         return _bands(scans, values)
     if _are_instances(scans, values):
         two = make_entries(["background", "object"], [0, 1])
-        return Decision(
-            ClassTable(two, "instances"), "instances", "a number for each thing; all things are one class (a class table says otherwise)"
-        )
+        return Decision(ClassTable(two, "instances"), "instances", "a number for each thing; all things are one class")
     _check_agreement(scans, values)
     palette = {value: color for s in scans for value, color in s.palette.items()}
     if len(values) == 2 and min(values) == 0 and max(values) > 1:
@@ -224,10 +244,14 @@ def _colors(scans: Sequence[MaskScan]) -> Decision:
     colors = sorted(_union(s.colors for s in scans))
     grey = next((s for s in scans if s.values is not None and not s.from_palette and s.colors is None), None)
     if grey is not None:
-        raise _disagreeing(grey.path, "8-bit colours as in the other masks", "values above 255", "save all masks in one way")
+        raise _disagreeing(
+            grey.path, "8-bit colours as in the other masks", "values above 255", "save all masks in one way"
+        )
     if len(colors) > MAX_UNNAMED_COLORS:
         raise _too_many(scans, len(colors), "colours")
-    index_masks = [s for s in scans if s.values is not None and not s.from_palette and 0 < max(s.values, default=0) < len(colors)]
+    index_masks = [
+        s for s in scans if s.values is not None and not s.from_palette and 0 < max(s.values, default=0) < len(colors)
+    ]
     if index_masks:
         raise _disagreeing(
             index_masks[0].path,

@@ -75,7 +75,14 @@ def merged(scans: Iterable[MaskScan]) -> list[MaskScan]:
         key = (
             None if one.values is None else frozenset(one.values),
             None if one.colors is None else frozenset(one.colors),
-            (one.from_palette, frozenset(one.palette.items()), one.names, one.bands, one.path.suffix.lower(), one.reader),
+            (
+                one.from_palette,
+                frozenset(one.palette.items()),
+                one.names,
+                one.bands,
+                one.path.suffix.lower(),
+                one.reader,
+            ),
         )
         before = found.get(key)
         found[key] = one if before is None else _sum(before, one)
@@ -85,7 +92,16 @@ def merged(scans: Iterable[MaskScan]) -> list[MaskScan]:
 def _sum(a: MaskScan, b: MaskScan) -> MaskScan:
     values, colors, solid = (_add(x, y) for x, y in ((a.values, b.values), (a.colors, b.colors), (a.solid, b.solid)))
     return MaskScan(
-        a.path, values, colors, a.from_palette, a.palette, a.names, a.bands, max(a.distinct, b.distinct), solid or {}, a.reader
+        a.path,
+        values,
+        colors,
+        a.from_palette,
+        a.palette,
+        a.names,
+        a.bands,
+        max(a.distinct, b.distinct),
+        solid or {},
+        a.reader,
     )
 
 

@@ -7,9 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from masksmith.errors import unknown_name
-from masksmith.models.unet import UNet
+
+if TYPE_CHECKING:
+    from masksmith.models.unet import UNet
 
 
 @dataclass(frozen=True)
@@ -77,6 +80,8 @@ def build(
     """
     preset = find(name)
     settings = {**preset.settings, **(overrides or {})}
+    from masksmith.models.unet import UNet  # torch: a recipe is checked without it
+
     return UNet(
         preset.in_channels if in_channels is None else in_channels,
         preset.num_classes if num_classes is None else num_classes,

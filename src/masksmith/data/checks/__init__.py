@@ -24,5 +24,6 @@ CHECKS: dict[str, Callable[[Overview], list[Finding]]] = {
     "empty masks": classes.empty,
     "inverted masks": classes.inverted,
     "colours": classes.alike,
+    "numbered things": classes.numbered,
     "alignment": lying.turned_or_shifted,
 }

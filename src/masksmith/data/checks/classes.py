@@ -14,6 +14,8 @@ from masksmith.errors import listed
 
 # An inverted mask: its foreground is this share or more where that of the others is this or less.
 _INVERTED_SHARE, _USUAL_SHARE = 0.5, 0.35
+# Fewer masks may hold one patch of each class by chance.
+_FEWEST_COUNTING = 5
 # Empty masks are told where most masks have foreground.
 _EMPTY_SHARE = 0.5
 
@@ -43,7 +45,11 @@ def undefined(view: Overview) -> list[Finding]:
     for number, received in view.unnamed.items():
         path = view.pairs[number].mask
         wanted = "8-bit colours" if view.table.encoding == "color" else "index values"
-        found.append(Finding("encoding", str(path), f"{wanted} as in the other masks", received, "save all masks in one way", (path,)))
+        found.append(
+            Finding(
+                "encoding", str(path), f"{wanted} as in the other masks", received, "save all masks in one way", (path,)
+            )
+        )
     if not view.unknown:
         return found
     totals: Counter[int] = Counter()
@@ -189,5 +195,27 @@ def alike(view: Overview) -> list[Finding]:
             "a colour for each class",
             f"one for {listed(same)}",
             "give them different ones, since they look alike in masks and overlays",
+        )
+    ]
+
+
+def numbered(view: Overview) -> list[Finding]:
+    """Masks without class table whose values count the things in each picture."""
+    if view.table is None or not all(e.name == f"class {e.value}" for e in view.table.classes):
+        return []
+    masks = [(p.mask, t) for p, t in zip(view.pairs, view.single, strict=True) if t is not None]
+    counts = {n for _, n in masks if n > 0}
+    counting = [path for path, n in masks if n > 1]
+    # In each mask the values run from 1 without a gap, one patch each, and how far they run varies.
+    if len(counting) < _FEWEST_COUNTING or len(counts) < 3 or any(n < 0 for _, n in masks):
+        return []
+    return [
+        Finding(
+            "numbered things",
+            str(counting[0]),
+            "the same class by the same value in all masks",
+            f"values from 1 upwards, one patch each, in {len(masks)} masks, as if they numbered things",
+            "if they do, say so with --instances; if not, name the classes in classes.csv",
+            tuple(counting),
         )
     ]

@@ -12,6 +12,7 @@ from masksmith.errors import listed
 
 # Kind of relation -> (finding across parts, what is expected, what is seen).
 _ACROSS = {
+    "near copy": ("leak", "each picture in one part", "nearly the same picture in two"),
     "copy": ("leak", "each picture in one part", "the same picture in two"),
     "scene": ("shared scene", "parts that share no scene", "pictures that show the same place in two"),
     "tiles": ("adjacent tiles", "parts that lie apart", "tiles that touch each other in two"),
@@ -27,11 +28,13 @@ def findings(view: Overview, relations: Sequence[Relation]) -> list[Finding]:
             where = " and ".join(sorted({s for r in crossing for s in _splits(view, r)}))
             remedy = "figures on such parts are too good: move them to one part, or split anew with masksmith split"
             found.append(_finding(view, name, crossing, expected, f"{seen} ({where})", remedy))
-    twice = [r for r in relations if r.kind == "copy" and _splits(view, r)[0] == _splits(view, r)[1]]
-    if twice:
-        found.append(
-            _finding(view, "duplicates", twice, "each picture once", "the same picture twice", "keep one of each")
-        )
+    for kind, seen, remedy in (
+        ("copy", "the same picture twice", "keep one of each"),
+        ("near copy", "nearly the same picture twice", "keep one of each, unless they are frames of a film"),
+    ):
+        twice = [r for r in relations if r.kind == kind and _splits(view, r)[0] == _splits(view, r)[1]]
+        if twice:
+            found.append(_finding(view, "duplicates", twice, "each picture once", seen, remedy))
     return found
 
 

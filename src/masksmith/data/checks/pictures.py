@@ -61,7 +61,8 @@ def kinds(view: Overview) -> list[Finding]:
                 kind,
                 str(odd[0].parent),
                 f"one {what} for all pictures",
-                ", ".join(f"{value} in {n} pictures" for value, n in counts.most_common()) + f" ({listed(p.name for p in odd)})",
+                ", ".join(f"{value} in {n} pictures" for value, n in counts.most_common())
+                + f" ({listed(p.name for p in odd)})",
                 f"convert those with {' or '.join(str(v) for v in counts if v != common)} to {common}",
                 tuple(odd),
             )
@@ -93,7 +94,11 @@ def numbers(view: Overview) -> list[Finding]:
 
 def scales(view: Overview) -> list[Finding]:
     """Pictures whose brightest values fall into two groups that lie far apart."""
-    rows = [(p.image, r) for p, r in zip(view.pairs, view.rows, strict=True) if r is not None and r.finite and r.high > r.low]
+    rows = [
+        (p.image, r)
+        for p, r in zip(view.pairs, view.rows, strict=True)
+        if r is not None and r.finite and r.high > r.low
+    ]
     if len(rows) < 2 or rows[0][1].dtype == "uint8":
         return []
     highs = np.array([max(abs(r.high), abs(r.low)) for _, r in rows])
@@ -123,7 +128,13 @@ def exposure(view: Overview) -> list[Finding]:
     constant = _paths(view, lambda r: r.finite and r.high == r.low)
     clipped = _paths(
         view,
-        lambda r: r.high > r.low and (r.at_high > _SATURATED_SHARE or (r.at_high > 0 and r.at_low + r.at_high > _CLIPPED_SHARE and r.at_high > 0.1)),
+        lambda r: (
+            r.high > r.low
+            and (
+                r.at_high > _SATURATED_SHARE
+                or (r.at_high > 0 and r.at_low + r.at_high > _CLIPPED_SHARE and r.at_high > 0.1)
+            )
+        ),
     )
     found = []
     if constant:
@@ -147,5 +158,3 @@ def _of(kind: str, paths: Sequence[Path], expected: str, received: str) -> Findi
         "look at them, and leave them out if they show nothing",
         tuple(paths),
     )
-
-

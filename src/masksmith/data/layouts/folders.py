@@ -82,7 +82,7 @@ def flat(root: Path) -> list[Part]:
 
 
 def folder_a_picture(root: Path) -> list[Part]:
-    """a folder for each picture with images/ and masks/, one file an instance (2018 Data Science Bowl)"""
+    """A folder for each picture with images/ and masks/, one file an instance (2018 Data Science Bowl)"""
     found = []
     for split, names in (("", None), *SPLIT_NAMES.items()):
         home = root if names is None else child(root, names)

@@ -18,7 +18,7 @@ JOINT = "|"
 
 
 def listed(root: Path) -> list[Part]:
-    """a CSV or Parquet file with the columns image, mask and, if wanted, split and group"""
+    """A CSV or Parquet file with the columns image, mask and, if wanted, split and group"""
     tables = [p for p in sorted(root.iterdir()) if p.suffix.lower() in {".csv", ".parquet"} and is_list(p)]
     if len(tables) > 1:
         raise DataError(

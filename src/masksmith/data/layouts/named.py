@@ -10,14 +10,18 @@ from masksmith import images, labels
 from masksmith.data.findings import Finding
 from masksmith.data.layouts.part import SPLIT_NAMES, Part, by_name, child, pictures_below, two_folders, visible
 from masksmith.errors import DataError
-from masksmith.labels import Labels, LabelSource
+from masksmith.labels import Labels
 
 _CHANNEL = re.compile(r"^(?P<case>.+)_(?P<channel>\d{4})$")
 
 
 def voc(root: Path) -> list[Part]:
     """JPEGImages, SegmentationClass, ImageSets/Segmentation/train.txt, … (Pascal VOC)"""
-    pictures, masks, sets = child(root, ("jpegimages",)), child(root, ("segmentationclass",)), child(root, ("imagesets",))
+    pictures, masks, sets = (
+        child(root, ("jpegimages",)),
+        child(root, ("segmentationclass",)),
+        child(root, ("imagesets",)),
+    )
     if pictures is None or masks is None:
         return []
     lists = child(sets, ("segmentation",)) or sets if sets is not None else None

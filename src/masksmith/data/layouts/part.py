@@ -20,7 +20,20 @@ SPLIT_NAMES = {
     "val": ("val", "valid", "validation", "val2017", "val2014", "dev"),
     "test": ("test", "testing", "test2017", "ts"),
 }
-IMAGE_NAMES = ("images", "image", "imgs", "img", "pictures", "photos", "raw", "jpegimages", "img_dir", "x", "inputs", "input")
+IMAGE_NAMES = (
+    "images",
+    "image",
+    "imgs",
+    "img",
+    "pictures",
+    "photos",
+    "raw",
+    "jpegimages",
+    "img_dir",
+    "x",
+    "inputs",
+    "input",
+)
 MASK_NAMES = ("masks", "mask", "labels", "label", "annotations", "annotation", "gt", "ground_truth", "groundtruth",
               "segmentation", "segmentations", "segmentationclass", "ann_dir", "targets", "target", "y")  # fmt: skip
 

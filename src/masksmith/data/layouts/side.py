@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter
 from pathlib import Path
 
@@ -40,7 +41,9 @@ def _in_folder(folder: Path, split: str) -> Part | None:
         found.add(stem[len(prefix) : len(stem) - len(suffix)], LabelSource((path,)))
     plain = [p for p in pictures if p not in masks]
     if not masks:
-        found = labels.collect((images.stem(p), p) for p in files if not images.is_picture(p))
+        stems = {images.stem(p) for p in plain}
+        beside = [p for p in visible(folder) if p.name in stems or (p.is_file() and not images.is_picture(p))]
+        found = labels.collect((p.name if p.is_dir() else images.stem(p), p) for p in beside)
         tables = {path for s in found.by_picture.values() for path in s.files}
         if not tables and not any(images.stem(p) in found.by_name for p in plain):
             return None
@@ -67,9 +70,7 @@ def _told_apart(pictures: list[Path]) -> tuple[set[Path], str, str]:
     # x.jpg and x.png: a mask is the one that nothing was lost in.
     twice = {s for s, n in stems.items() if n == 2}
     lossless = {
-        p
-        for p in pictures
-        if images.stem(p) in twice and p.suffix.lower() in {".png", ".tif", ".tiff", ".npy", ".bmp"}
+        p for p in pictures if images.stem(p) in twice and p.suffix.lower() in {".png", ".tif", ".tiff", ".npy", ".bmp"}
     }
     return (lossless, "", "") if len(lossless) == len(twice) else (set(), "", "")
 
@@ -77,7 +78,7 @@ def _told_apart(pictures: list[Path]) -> tuple[set[Path], str, str]:
 def _learnt(stems: list[str]) -> tuple[str, int] | None:
     """A suffix that joins most stems in pairs, if there is one."""
     ordered = sorted(stems)
-    rests = Counter(b[len(a) :] for a, b in zip(ordered, ordered[1:], strict=False) if b.startswith(a))
+    rests = Counter(b[len(a) :] for a, b in itertools.pairwise(ordered) if b.startswith(a))
     rests = Counter({r: n for r, n in rests.items() if not r[0].isdigit() and not r[-1].isdigit()})
     if not rests:
         return None

@@ -34,8 +34,8 @@ CHANGES = "changes.csv"
 _MARK = "mended.txt"
 _CLASSES = "classes.csv"
 _OURS = (_MARK, CHANGES, _CLASSES, "train", "val", "test", ".*.part")
-# A turned mask must fit better than as it lies; files that speak of many pictures name them all.
-_TURNED = 1.5
+# A turned mask must fit better than as it lies: a file that speaks of many pictures names them all.
+_TURNED = 2.0
 
 
 @dataclass
@@ -100,7 +100,7 @@ def _plan(checkup: Checkup, settings: DataSettings) -> _Plan:
     gone = {p.image for p in checkup.dataset.pairs} - {i.pair.image for i in items}
     photographs = any(f.kind == "picture as mask" for f in checkup.findings)
     anew = checkup.decision is None or (photographs and bool(gone))
-    found = readings.readings(items, checkup, settings.ignore, anew=anew)
+    found = readings.readings(items, checkup, settings, anew=anew)
     names = {tuple(r.table.names) for r in found}
     if len(names) > 1:
         raise DataError(
@@ -110,7 +110,7 @@ def _plan(checkup: Checkup, settings: DataSettings) -> _Plan:
             remedy="save all masks in one way",
         )
     how = {i.number: r for i, r in zip(items, found, strict=True)}
-    items = parts.counted_right(items, found, log)
+    items = parts.understood(items, found, log)
     items, common = _alike(items, log)
     items = parts.without_copies(items, checkup.relations, log)
     parts.require_enough(items, checkup.dataset.root)
@@ -156,13 +156,14 @@ def _alike(items: Sequence[Item], log: Log) -> tuple[list[Item], Common]:
 
 def _turned(items: Sequence[Item], checkup: Checkup) -> dict[int, str]:
     """Masks of the right size that are turned, by the number of the item."""
-    told = {p for f in checkup.findings if f.kind == "transposed" for p in f.files}
+    told = {p for f in checkup.findings if f.kind in {"transposed", "turned"} for p in f.files}
     found = {}
     for item in items:
         seen = item.mask.alignment
-        if item.pair.mask in told and item.mask_size == item.size and seen is not None:
-            if seen.turned > _TURNED * max(seen.here, 0.0):
-                found[item.number] = seen.turn
+        if seen is None or item.mask_size != item.size or item.pair.mask not in told:
+            continue
+        if seen.turned > _TURNED * max(seen.here, 0.0):
+            found[item.number] = seen.turn
     return found
 
 

@@ -47,15 +47,13 @@ class Mended:
 
 
 def read(item: Item, reading: Reading) -> tuple[U8, int]:
-    """Class indices of a mask as it lies in its file, and the number of its pixels that no class has.
+    """Class indices of a mask as it lies in its file, and how many pixels were snapped or ignored for it.
 
     Raises:
         DataError: it cannot be read, or not by this table.
     """
     raw = labels.read_raw(item.pair.label, Grid(item.pair.image, *item.size))
     pixels = _pixels(raw, reading.table, item)
-    if reading.snap and reading.table.encoding in {"value", "color"}:
-        return snapped(pixels, reading.table), 0
     found = reading.table.resolve(_present(pixels, reading.table), raw.names)
     unknown = [k for k, index in found.items() if index is None]
     keys = _keys(pixels, reading.table)
@@ -63,7 +61,11 @@ def read(item: Item, reading: Reading) -> tuple[U8, int]:
     present = np.array(sorted(found), np.int64)
     answers = np.array([IGNORE if found[int(k)] is None else found[int(k)] for k in present], np.uint8)
     out: U8 = answers[np.searchsorted(present, keys)]
-    return out, int(np.isin(keys, unknown).sum()) if unknown else 0
+    strange = np.isin(keys, unknown)
+    if reading.snap and reading.table.encoding in {"value", "color"}:
+        near = snapped(pixels, reading.table)
+        return near, int((strange | (near != out)).sum())
+    return out, int(strange.sum())
 
 
 def _pixels(raw: RawMask, table: ClassTable, item: Item) -> npt.NDArray[np.integer]:
@@ -120,7 +122,7 @@ def _without_rims(values: F32, nearest: npt.NDArray[np.int64], keys: F32) -> npt
     own = np.zeros(nearest.shape, np.bool_)
     for n in present:
         own |= near[n] & (nearest == n)
-    out = nearest.copy()
+    out: npt.NDArray[np.int64] = nearest.copy()
     for a, b in combinations(present, 2):
         to_a, to_b = _distance(values, keys[a]), _distance(values, keys[b])
         way = float(np.linalg.norm(keys[a] - keys[b]))
@@ -162,16 +164,17 @@ def mended(item: Item, reading: Reading, turns: Mapping[int, str], *, inverted: 
         inverted: the two classes are to be exchanged.
     """
     indices, unknown = read(item, reading)
+    swapped = item.mask_size != item.size
     done = []
     if reading.odd:
         done.append(("written as the other masks", "encoding"))
-    if reading.snap:
-        done.append(("snapped to the nearest class", "lossy"))
-    if unknown:
+    if unknown and reading.snap:
+        done.append((f"{unknown} pixels snapped to the nearest class", "lossy"))
+    elif unknown:
         done.append((f"{unknown} pixels ignored", "undefined"))
     if item.number in turns:
         indices = np.ascontiguousarray(alignment.TURNS[turns[item.number]](indices))
-        done.append((f"turned back ({turns[item.number]})", "transposed"))
+        done.append((f"turned back ({turns[item.number]})", "transposed" if swapped else "turned"))
     elif indices.shape != item.size:
         indices, how = _fitted(indices, item)
         done.append((how, "size"))

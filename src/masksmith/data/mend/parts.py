@@ -9,11 +9,12 @@ from collections import Counter, defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 
+from masksmith import images
 from masksmith.data import relations
 from masksmith.data.doctor import Checkup
 from masksmith.data.findings import FINDINGS
 from masksmith.data.mend.item import Item, Log
-from masksmith.data.mend.readings import Reading, is_photograph
+from masksmith.data.mend.readings import Reading, is_photograph, too_near
 from masksmith.data.relations import Relation
 from masksmith.errors import DataError
 
@@ -32,6 +33,7 @@ def sound(items: Sequence[Item], checkup: Checkup, log: Log) -> list[Item]:
         for finding in checkup.findings:
             if finding.kind == kind:
                 log.leave_out(finding.files, FINDINGS[kind].what)
+    _tell_unpaired(items, checkup, log)
     shared = Counter(i.pair.mask for i in items)
     guilty = {path: kind for kind in reversed(_COSTLY) for f in checkup.findings if f.kind == kind for path in f.files}
     suspect = checkup.decision is None or any(f.kind == "picture as mask" for f in checkup.findings)
@@ -46,6 +48,16 @@ def sound(items: Sequence[Item], checkup: Checkup, log: Log) -> list[Item]:
         else:
             kept.append(item)
     return kept
+
+
+def _tell_unpaired(items: Sequence[Item], checkup: Checkup, log: Log) -> None:
+    """The pictures of ambiguous pairs, which their findings do not name."""
+    if not any(f.kind == "ambiguous" for f in checkup.findings) or checkup.dataset.layout in {"list", "voc"}:
+        return
+    known = {p for pair in checkup.dataset.pairs for p in (*pair.images, *pair.label.files)}
+    for home in sorted({p.image.parent for p in checkup.dataset.pairs}):
+        rest = [p for p in sorted(home.iterdir()) if images.is_picture(p) and p not in known]
+        log.leave_out(rest, FINDINGS["ambiguous"].what)
 
 
 def without_copies(items: Sequence[Item], met: Sequence[Relation], log: Log) -> list[Item]:
@@ -137,18 +149,20 @@ def _drop(item: Item, log: Log, why: str, guilty: Path | None = None) -> None:
     log.add(file, f"left out, with {other.name}", why)
 
 
-def counted_right(items: Sequence[Item], found: Sequence[Reading], log: Log) -> list[Item]:
-    """The items without those whose masks count the classes from 1 where the others count from 0.
+def understood(items: Sequence[Item], found: Sequence[Reading], log: Log) -> list[Item]:
+    """The items whose masks can be mended without giving pixels a wrong class.
 
-    Every value of such a mask stands for the class before; that cannot be told from an unknown
-    class for sure, and to ignore the one value without class would leave the others wrong.
+    Where a mask counts the classes from 1 and the others from 0, to ignore the one value without
+    class would leave all others wrong. Where classes are a grey value apart, JPEG has mixed them.
     """
     known = [_unknown(i, r) for i, r in zip(items, found, strict=True)]
     kept = []
     for item, reading, unknown in zip(items, found, known, strict=True):
         values = [e.value for e in reading.table.entries]
         from_one = unknown == {max(values) + 1} and values == list(range(len(values)))
-        if from_one and item.mask.scan.values is not None and 0 not in item.mask.scan.values:
+        if reading.snap and too_near(reading.table, item.pair.mask):
+            _drop(item, log, f"{FINDINGS['lossy'].what}, whose classes are too near to each other", item.pair.mask)
+        elif from_one and item.mask.scan.values is not None and 0 not in item.mask.scan.values:
             _drop(item, log, f"{FINDINGS['undefined'].what}: it seems to count the classes from 1", item.pair.mask)
         else:
             kept.append(item)

@@ -48,7 +48,7 @@ def common(items: Sequence[Item]) -> Common:
 
 
 def _is_scaled(item: Item) -> bool:
-    return 0.0 <= item.picture.low and item.picture.high <= 1.0
+    return item.picture.low >= 0.0 and item.picture.high <= 1.0
 
 
 def differs(item: Item, goal: Common) -> bool:
@@ -103,7 +103,8 @@ def _world_files(path: Path) -> list[Path]:
 
 
 def _converted(item: Item, goal: Common, pixels: npt.NDArray[Any], log: Log) -> npt.NDArray[Any]:
-    lost = "; its place on the map is not kept" if item.picture.bounds is not None else ""
+    is_lost = item.picture.bounds is not None and not _world_files(item.pair.image)
+    lost = "; its place on the map is not kept" if is_lost else ""
     have = pixels.shape[2]
     if goal.channels not in {0, have}:
         how = "grey repeated" if have == 1 else "the fourth channel cut"
@@ -117,13 +118,16 @@ def _converted(item: Item, goal: Common, pixels: npt.NDArray[Any], log: Log) -> 
 
 
 def _scaled(pixels: npt.NDArray[Any], dtype: str) -> npt.NDArray[Any]:
+    out: npt.NDArray[Any]
     old = str(pixels.dtype)
     if old in _FLOATS and dtype in _FLOATS:
-        return pixels.astype(dtype)
-    if old in _FLOATS:
-        return np.rint(np.nan_to_num(pixels.astype(np.float64)) * _FULL[dtype]).astype(dtype)
-    if dtype in _FLOATS:
-        return (pixels / np.float64(_FULL[old])).astype(dtype)
-    if dtype == "uint16":
-        return pixels.astype(np.uint16) * np.uint16(_BYTE_TO_WORD)
-    return np.rint(pixels / _BYTE_TO_WORD).astype(np.uint8)
+        out = pixels.astype(dtype)
+    elif old in _FLOATS:
+        out = np.rint(np.nan_to_num(pixels.astype(np.float64)) * _FULL[dtype]).astype(dtype)
+    elif dtype in _FLOATS:
+        out = (pixels / np.float64(_FULL[old])).astype(dtype)
+    elif dtype == "uint16":
+        out = pixels.astype(np.uint16) * np.uint16(_BYTE_TO_WORD)
+    else:
+        out = np.rint(pixels / _BYTE_TO_WORD).astype(np.uint8)
+    return out

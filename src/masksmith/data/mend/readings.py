@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import combinations
 from pathlib import Path
 
 from masksmith import labels
@@ -19,11 +20,14 @@ from masksmith.errors import DataError
 from masksmith.labels import MaskScan, blur
 from masksmith.labels.decide import Unclear
 from masksmith.limits import MAX_UNNAMED_COLORS, MAX_UNNAMED_VALUES
+from masksmith.recipe import DataSettings
 
-# Patches hold most pixels of a mask, however blurred, and few of a photograph.
-_PATCH_SHARE = 0.5
+# Patches hold most pixels of a mask, however blurred, and next to none of a photograph.
+_PATCH_SHARE = 0.3
 # A patch of a blurred mask that is farther than this (out of 255) from every class is another class.
 _NEAR = 40
+# Values nearer than this are one value after JPEG: its noise beside edges is as large.
+_TOLD_APART = 16
 
 
 @dataclass(frozen=True)
@@ -43,13 +47,13 @@ def is_photograph(scan: MaskScan) -> bool:
     return scan.reader == "picture" and scan.distinct > MAX_UNNAMED_VALUES and patches < _PATCH_SHARE * pixels
 
 
-def readings(items: Sequence[Item], checkup: Checkup, ignore: Sequence[str], *, anew: bool) -> list[Reading]:
+def readings(items: Sequence[Item], checkup: Checkup, settings: DataSettings, *, anew: bool) -> list[Reading]:
     """The reading of each item's mask.
 
     Args:
         items: the pairs that stay.
         checkup: what the doctor has decided, which is followed where it can be.
-        ignore: what a person wants ignored.
+        settings: what a person has said about the masks.
         anew: masks that had a say in that decision are gone.
 
     Raises:
@@ -63,11 +67,12 @@ def readings(items: Sequence[Item], checkup: Checkup, ignore: Sequence[str], *, 
         found = [Reading(replace(table, snap=False), table.snap or s.path in blurred) for s in scans]
         return _each_by_its_kind(found, scans, entries)
     try:
-        found = [Reading(labels.decide(scans, entries).table)] * len(scans)
+        table = labels.decide(scans, entries, snap=settings.snap, instances=settings.instances).table
+        found = [Reading(replace(table, snap=False), snap=table.snap)] * len(scans)
         found = _each_by_its_kind(found, scans, entries)
     except Unclear as error:
         found = _disagreeing(scans, entries, error)
-    marked = [replace(r, table=r.table.ignoring(ignore)) for r in found]
+    marked = [replace(r, table=r.table.ignoring(settings.ignore)) for r in found]
     if len(marked[0].table) < 2:
         raise _undecided(scans[0].path, "masks of two classes or more", "one class alone")
     return marked
@@ -194,3 +199,12 @@ def _undecided(path: Path, expected: str, received: str) -> DataError:
         received=received,
         remedy="list the classes with their colours in classes.csv (name,r,g,b), or save all masks in one way",
     )
+
+
+def too_near(table: ClassTable, path: Path) -> bool:
+    """Whether lossy compression has left nothing by which the classes of a mask could be told apart."""
+    if not blur.is_lossy(path) or table.encoding not in {"value", "color"}:
+        return False
+    keys = [e.color if table.encoding == "color" else (e.value,) for e in table.entries]
+    gaps = [sum((x - y) ** 2 for x, y in zip(a, b, strict=True)) for a, b in combinations(keys, 2)]
+    return min(gaps, default=_TOLD_APART**2) < _TOLD_APART**2

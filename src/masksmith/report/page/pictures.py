@@ -74,7 +74,8 @@ def _card(item: Item, table: ClassTable | None) -> Card:
         first = _shown(small, f"The picture {item.name}", "picture")
     except DataError as error:
         notes.append(f"The picture cannot be shown: {error.received}")
-    if item.label is not None:
+    # Drawn regions have no size of their own: without the picture there is no grid to put them on.
+    if item.label is not None and (small is not None or item.label.reader == "picture"):
         try:
             second = _mask(item, item.label, size, small, table, notes)
         except DataError as error:
@@ -118,8 +119,8 @@ def shrink(pixels_HWC: npt.NDArray[Any], valid_HW: npt.NDArray[np.bool_] | None 
     step = max(1, max(height, width) // (4 * _SIDE_PX))
     picked = pixels_HWC[::step, ::step, : 3 if pixels_HWC.shape[2] >= 3 else 1]
     if picked.dtype != np.uint8:
-        wide = np.nan_to_num(picked.astype(np.float64), nan=0.0, posinf=0.0, neginf=0.0)
-        picked = np.clip(wide, -_LARGEST, _LARGEST).astype(np.float32)
+        with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinite, and is cut below
+            picked = np.clip(np.nan_to_num(picked.astype(np.float32)), -_LARGEST, _LARGEST)
         known = None if valid_HW is None else valid_HW[::step, ::step]
         if known is not None and known.any():
             picked[~known] = picked[known].min()
