@@ -127,7 +127,7 @@ def test_the_json_holds_all_keys_and_the_right_figures(tmp_path: Path) -> None:
 
 def test_pairs_that_nobody_dealt_out_are_unsplit(tmp_path: Path) -> None:
     root = write_set(tmp_path / "set", parts=("",), count=4)
-    checkup = examined(root, training=False)
+    checkup = examined(root, seed=None)
     told = reported.to_dict(checkup)
     assert told["parts"] == {"unsplit": 4}
     page = page_of(checkup, tmp_path)

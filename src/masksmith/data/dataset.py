@@ -32,6 +32,8 @@ class Dataset:
     pairs: tuple[Pair, ...]
     entries: tuple[classes.Entry, ...] | None
     findings: tuple[Finding, ...] = ()
+    table_file: Path | None = None
+    """Where the rows of the class table come from."""
 
     def part(self, split: str) -> list[Pair]:
         """The pairs of "train", "val" or "test"."""
@@ -84,7 +86,7 @@ def find(root: Path | None, settings: DataSettings) -> Dataset:
     if source is not None:
         findings.append(note("classes", f"class table: {source}", source))
     ordered = sorted(pairs, key=lambda p: ((*SPLITS, "").index(p.split), p.name))
-    return Dataset(home, layout, tuple(ordered), entries, tuple(findings))
+    return Dataset(home, layout, tuple(ordered), entries, tuple(findings), source)
 
 
 def _parts(root: Path | None, settings: DataSettings) -> tuple[str, Path, list[Part]]:
@@ -180,6 +182,10 @@ def _unused(home: Path, parts: Sequence[Part], layout: str) -> list[Finding]:
     rest = [p for p in rest if not any(u.is_relative_to(p.resolve()) for u in used)]
     if not rest or layout in {"list", "given folders"}:
         return []
+    tests = [p for p in rest if p.name.lower().startswith("test")]
+    rest = [p for p in rest if p not in tests]
+    if tests and not rest:  # the pictures of a contest's test come without masks
+        return [note("layout", f"not used, since it has no masks: {listed(p.name for p in tests)}", home, tests)]
     return [
         Finding(
             "ignored folder",

@@ -20,7 +20,7 @@ from masksmith.data.fingerprint import Fingerprint, summarize
 from masksmith.data.overview import Overview, survey
 from masksmith.data.relations import Relation
 from masksmith.data.scan import Progress, Scan, scan
-from masksmith.errors import DataError
+from masksmith.errors import DataError, InputError, MasksmithError
 from masksmith.labels import Decision, MaskScan
 from masksmith.labels.decide import Unclear
 from masksmith.recipe import DataSettings
@@ -75,8 +75,7 @@ def examine(
     settings: DataSettings,
     table: ClassTable | None = None,
     *,
-    seed: int = 0,
-    training: bool = True,
+    seed: int | None = 0,
     kept: bool = True,
     progress: Progress = lambda done, total: None,
 ) -> Checkup:
@@ -86,9 +85,8 @@ def examine(
         dataset: what was found.
         settings: what is ignored, snapped, and how pictures are split.
         table: the class table of a trained model, which then decides instead of the scan.
-        seed: decides the split where the folders do not.
-        training: make sure that there is something to train and to validate on; without it the
-            pairs of folders that are not split keep ``split=""``.
+        seed: decides the split where the folders do not; None splits nothing, and pairs of folders
+            that are not split keep ``split=""``.
         kept: use what earlier scans of unchanged files have seen.
         progress: called with (pairs done, pairs in all).
     """
@@ -97,14 +95,14 @@ def examine(
         dataset = replace(dataset, pairs=tuple(splits.given(dataset.pairs, Path(settings.split))))
     seen = scan(dataset.pairs, progress, kept=kept)
     errors, scans = _gathered(seen)
-    decision = _decide(scans, dataset, settings, table)
+    decision = _decide(scans, seen, dataset, settings, table)
     findings = [*dataset.findings, *errors]
     if isinstance(decision, Finding):
         findings.append(decision)
         decision = None
     view = survey(seen, decision.table if decision else None)
     met = relations.find(view)
-    dataset, told, folds = _split(dataset, view, met, settings, seed) if training else (dataset, [], None)
+    dataset, told, folds = _split(dataset, view, met, settings, seed) if seed is not None else (dataset, [], None)
     view.pairs = list(dataset.pairs)
     findings += told
     for check in CHECKS.values():
@@ -112,7 +110,7 @@ def examine(
     findings += copies.findings(view, met)
     if decision is None:
         return Checkup(dataset, None, None, tuple(grouped(findings)), folds, tuple(met), seen)
-    findings += _about_table(decision)
+    findings += _about_table(decision, dataset.table_file)
     fingerprint = summarize(seen, [p.split for p in dataset.pairs], decision.table)
     return Checkup(dataset, decision, fingerprint, tuple(grouped(findings)), folds, tuple(met), seen)
 
@@ -126,7 +124,7 @@ def _gathered(seen: Scan) -> tuple[list[Finding], list[MaskScan]]:
             at_picture = where in {str(p) for p in pair.images}
             path = Path(where) if at_picture or Path(where).suffix else pair.mask
             errors.append(Finding(kind, where, expected, received, remedy, (path,)))
-        if facts.mask is not None:
+        if facts.mask is not None and not facts.mask.is_picture:
             scans.append(facts.mask.scan)
             if len(scans) > 1000:  # a large set never holds them all at once
                 scans = labels.merged(scans)
@@ -134,7 +132,7 @@ def _gathered(seen: Scan) -> tuple[list[Finding], list[MaskScan]]:
 
 
 def _decide(
-    scans: list[MaskScan], dataset: Dataset, settings: DataSettings, table: ClassTable | None
+    scans: list[MaskScan], seen: Scan, dataset: Dataset, settings: DataSettings, table: ClassTable | None
 ) -> Decision | Finding | None:
     """How the masks are read, or why that cannot be said (None if no mask was readable)."""
     if table is not None:
@@ -146,9 +144,19 @@ def _decide(
         decision = labels.decide(scans, dataset.entries, snap=settings.snap, instances=settings.instances)
         return replace(decision, table=decision.table.ignoring(settings.ignore))
     except Unclear as error:
-        return from_error(error.kind, error)
-    except DataError as error:
-        return from_error("class table", error)
+        guilty = error.guilty
+        files = [p.mask for p, f in seen if guilty and f.mask is not None and guilty(f.mask.scan)]
+        if error.kind == "class table":
+            return _table_fault(error, dataset.table_file)
+        return from_error(error.kind, error, files)
+    except InputError as error:
+        return _table_fault(error, dataset.table_file)
+
+
+def _table_fault(error: MasksmithError, source: Path | None) -> Finding:
+    where = str(source) if source is not None else error.where
+    files = (source,) if source is not None else ()
+    return Finding("class table", where, error.expected, error.received, error.remedy, files)
 
 
 def _split(
@@ -200,16 +208,17 @@ def _kept_together(pairs: Sequence[Pair], met: Sequence[Relation]) -> tuple[list
     return joined, [note("split", f"{count} groups of related pictures (copies, one scene) are kept in one part each")]
 
 
-def _about_table(decision: Decision) -> list[Finding]:
+def _about_table(decision: Decision, source: Path | None) -> list[Finding]:
     found = []
     if len(decision.table) == 1:
         found.append(
             Finding(
                 "class table",
-                "class table",
+                str(source or "class table"),
                 "two classes or more, the background being one",
                 f"one ({decision.table.names[0]})",
                 "name the others, or ignore fewer",
+                () if source is None else (source,),
             )
         )
     ignored = [e.name for e in decision.table.ignored]

@@ -31,6 +31,8 @@ _CHANNELS_MEASURED = 16
 _SIDE_MEASURED_PX = 512
 # Larger floats, and what is no number, count as nothing: their square must fit 64 bits.
 _LARGEST = 1e150
+# What a picture and its own copy in grey have in common.
+_SAME = 0.98
 # The mean distance to the edge inside a long band is a quarter of its width.
 _WIDTHS_PER_DISTANCE = 4.0
 
@@ -206,10 +208,18 @@ def _mask(pair: Pair, raw: RawMask, grey: npt.NDArray[np.float32], pixels: npt.N
     same = bool(
         fits
         and scan.distinct > _KEYS_MEASURED
+        and 2 * sum(scan.solid.values()) < height * width  # a mask is made of patches
         and stored is not None
-        and np.array_equal(stored.reshape(height, width, -1)[..., :1], pixels[..., :1])
+        and _same_content(signature.grey(stored.reshape(height, width, -1)), grey)
     )
     return MaskFacts(height, width, scan, things, aligned, same)
+
+
+def _same_content(one: npt.NDArray[np.float32], other: npt.NDArray[np.float32]) -> bool:
+    """Whether two pictures differ in scale alone."""
+    a, b = (v[::2, ::2].astype(np.float64) - float(v.mean()) for v in (one, other))
+    scale = float(np.sqrt((a * a).sum() * (b * b).sum()))
+    return scale > 0 and float((a * b).sum()) / scale > _SAME
 
 
 def _shape(raw: RawMask) -> tuple[int, int]:
@@ -289,7 +299,7 @@ def load(stored: bytes, pair: Pair) -> PairFacts:
         read: dict[str, Any] = json.loads(zlib.decompress(stored))
         errors = [(e[0], e[1], e[2], e[3], e[4]) for e in read["errors"]]
         return PairFacts(_load_picture(read["picture"]), _load_mask(read["mask"], pair), errors)
-    except (zlib.error, KeyError, TypeError, IndexError) as error:
+    except (zlib.error, AttributeError, KeyError, TypeError, IndexError) as error:
         raise ValueError(str(error)) from error
 
 

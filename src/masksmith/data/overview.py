@@ -14,6 +14,11 @@ import numpy.typing as npt
 from masksmith.classes import IGNORE, ClassTable
 from masksmith.data.facts import MaskFacts, PairFacts, PictureFacts
 from masksmith.data.pairing import Pair
+from masksmith.labels import blur
+from masksmith.limits import MAX_UNNAMED_VALUES
+
+# A mask is made of patches; of a photograph hardly a pixel is like all its neighbours.
+_PATCHES = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +64,10 @@ class Overview:
     """The values of a mask if they are 1 … n with one patch each, -1 if not; None without a mask."""
     unknown: dict[int, dict[int, int]] = field(default_factory=dict)
     """By the number of the pair: keys that no class has, with their pixels."""
+    blurred: set[int] = field(default_factory=set)
+    """Pairs whose unknown keys lie on edges alone, or come from a lossy format."""
+    many: set[int] = field(default_factory=set)
+    """Pairs whose masks hold more values than any set of classes."""
     unnamed: dict[int, str] = field(default_factory=dict)
     """By the number of the pair: a mask that cannot be read as the table wants it."""
 
@@ -116,6 +125,8 @@ def _classes(
     view: Overview, number: int, mask: MaskFacts, table: ClassTable
 ) -> tuple[npt.NDArray[np.int64] | None, npt.NDArray[np.float32] | None]:
     scan = mask.scan
+    if scan.distinct > MAX_UNNAMED_VALUES and sum(scan.solid.values()) < _PATCHES * sum(scan.keys.values()):
+        view.many.add(number)
     counts = scan.colors if table.encoding == "color" else scan.values
     if counts is None:
         view.unnamed[number] = "a colour mask" if table.encoding != "color" else "values above 255"
@@ -135,4 +146,7 @@ def _classes(
             greys[index] = np.mean(things.mean_C)
     if unknown:
         view.unknown[number] = unknown
+        edges = sum(k not in scan.solid for k in unknown) if counts is scan.keys else 0
+        if blur.is_lossy(scan.path) or (edges >= blur.FEWEST and 2 * edges >= len(unknown)):
+            view.blurred.add(number)
     return pixels, greys

@@ -5,6 +5,7 @@ Rule: what must not be torn apart by a split is found before pictures are split.
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
@@ -23,7 +24,7 @@ from masksmith.errors import DataError
 F32 = npt.NDArray[np.float32]
 
 # Small copies that agree this much are compared in full; the rest is no suspicion.
-_CANDIDATE = 0.85
+_CANDIDATE = 0.7
 # Comparisons in full: pictures with the same frame or vignette all look alike at 16 pixels.
 _MOST_COMPARED = 400
 # What two copies keep in common after JPEG, a change of brightness or a shift of some pixels.
@@ -201,11 +202,12 @@ def _continued(
     view: Overview, tiles: dict[tuple[int, int], int], rows: Sequence[int], columns: Sequence[int]
 ) -> Iterator[tuple[int, int]]:
     top, bottom, left, right = range(4)
+    down, right_step = (min(b - a for a, b in itertools.pairwise(v)) for v in (rows, columns))
     # The first number may count to the right as well as down: the borders say which.
     for down_first in (True, False):
         met: list[tuple[int, int, float]] = []
         for (r, c), i in tiles.items():
-            below, beside = (_next(rows, r), c), (r, _next(columns, c))
+            below, beside = (r + down, c), (r, c + right_step)
             for neighbour, ours, theirs in (
                 (below, bottom if down_first else right, top if down_first else left),
                 (beside, right if down_first else bottom, left if down_first else top),
@@ -216,11 +218,6 @@ def _continued(
         if met and float(np.median([score for _, _, score in met])) >= _BORDER:
             yield from ((i, j) for i, j, _ in met)
             return
-
-
-def _next(values: Sequence[int], value: int) -> int | None:
-    later = [v for v in values if v > value]
-    return later[0] if later else None
 
 
 def _agreement(a: bytes, b: bytes, ours: int, theirs: int) -> float:

@@ -23,7 +23,7 @@ from masksmith.data.pairing import Pair
 Progress = Callable[[int, int], None]
 
 # Changes with what `facts` measures: what an older version kept is not believed.
-_VERSION = 1
+_VERSION = 2
 # Pairs that wait for a thread, for each thread; more would hold more pictures in memory.
 _AHEAD = 2
 # Pairs between two writes to the disk: what an interruption loses.

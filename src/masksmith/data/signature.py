@@ -26,16 +26,18 @@ _WINDOW_PX = 8
 _ROW, _COLUMN, _MIX = (np.uint64(n) for n in (0x9E3779B97F4A7C15, 0x243F6A8885A308D3, 0xD6E8FEB86659FD93))
 # Pixels that are hashed of a picture; of larger ones the middle.
 _HASHED_SIDE_PX = 2048
+# Its square must fit float32.
+_LARGEST = 1e18
 # A window must span this share of the picture's values: flat ones are alike in all pictures.
 _LEAST_RANGE = 0.15
 
 
 def grey(pixels_HWC: npt.NDArray[Any]) -> F32:
     """The mean over the channels; what is no number is 0."""
-    mean: F32 = (
-        pixels_HWC.mean(axis=2, dtype=np.float32) if pixels_HWC.shape[2] > 1 else pixels_HWC[..., 0].astype(np.float32)
-    )
-    return np.nan_to_num(mean, copy=False, nan=0.0, posinf=0.0, neginf=0.0) if pixels_HWC.dtype.kind == "f" else mean
+    if pixels_HWC.dtype.kind == "f":  # so large that a sum would overflow is no brightness
+        pixels_HWC = np.clip(np.nan_to_num(pixels_HWC, posinf=0.0, neginf=0.0), -_LARGEST, _LARGEST)
+    mean: F32 = pixels_HWC.mean(axis=2, dtype=np.float32) if pixels_HWC.shape[2] > 1 else pixels_HWC[..., 0]
+    return mean.astype(np.float32, copy=False)
 
 
 def digest(pixels_HWC: npt.NDArray[Any]) -> bytes:

@@ -191,7 +191,7 @@ def _stratified(
     sizes = np.array([len(members) for members in units], float)
     share = np.array(shares)
     wanted_pictures = share * sizes.sum()
-    wanted = share[:, None] * have.sum(axis=0)[None]
+    wanted = _wanted(have, share)
     # Whole numbers of pictures where every unit is one: the shares are met exactly.
     parts = np.full(len(units), -1)
     for index in _dealing_order(have, order):
@@ -200,6 +200,17 @@ def _stratified(
         wanted[lacking] -= have[index]
         wanted_pictures[lacking] -= sizes[index]
     return [int(p) for p in parts]
+
+
+def _wanted(have: npt.NDArray[np.float64], share: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Pictures of each class by part (P, K): the shares, and one at least where there are enough."""
+    wanted: npt.NDArray[np.float64] = share[:, None] * have.sum(axis=0)[None]
+    largest = int(share.argmax())
+    for c in np.flatnonzero((have > 0).sum(axis=0) >= len(share)):
+        least = np.maximum(wanted[:, c], 1.0)
+        least[largest] -= least.sum() - wanted[:, c].sum()
+        wanted[:, c] = least
+    return wanted
 
 
 def _dealing_order(have: npt.NDArray[np.float64], order: Sequence[int]) -> list[int]:

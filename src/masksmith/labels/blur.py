@@ -19,7 +19,7 @@ _MAIN_SHARE = 0.002
 # Colours nearer than this to a more frequent one are that one, slightly off (out of 255).
 _NEAR = 40
 # Values on edges alone that make a set suspicious: fewer may be a thin class.
-_FEWEST = 3
+FEWEST = 3
 # Patches hold most pixels of a mask, and few of a photograph.
 _PATCH_SHARE = 0.5
 
@@ -39,7 +39,7 @@ def is_blurred(scans: Sequence[MaskScan]) -> bool:
         return False
     if any(is_lossy(s.path) for s in scans) and len(counts) > len(main) + 1:
         return True
-    return len(edges) >= _FEWEST and len(edges) >= len(counts) - len(edges)
+    return len(edges) >= FEWEST and len(edges) >= len(counts) - len(edges)
 
 
 def main_keys(scans: Sequence[MaskScan]) -> list[int]:

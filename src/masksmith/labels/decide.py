@@ -5,12 +5,12 @@ Rule: a table that a person gave is never contradicted, only read in the way tha
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from masksmith.classes import IGNORED_NAMES, ClassTable, Entry, default_color, make_entries, unpack
-from masksmith.errors import DataError
+from masksmith.errors import DataError, listed
 from masksmith.labels import blur
 from masksmith.labels.scan import MaskScan
 from masksmith.limits import MAX_UNNAMED_COLORS, MAX_UNNAMED_VALUES
@@ -30,8 +30,6 @@ LABELS: dict[str, str] = {
     "geojson": "polygons in a GeoJSON file, reprojected onto the picture",
 }
 
-# Below this number of things a map of instances cannot be told from an index mask.
-_FEWEST_INSTANCES = 8
 # A map of instances is made of patches; a photograph has hardly two like pixels side by side.
 _SOLID_SHARE = 0.3
 
@@ -46,13 +44,14 @@ class Decision:
 
 
 class Unclear(DataError):
-    """Masks whose values cannot be classes; ``kind`` is the finding's."""
+    """Masks whose values cannot be classes: the kind of the finding, and which masks are guilty."""
 
     kind = "undefined"
+    guilty: Callable[[MaskScan], bool] | None = None
 
-    def of(self, kind: str) -> Unclear:
-        """The same error, with the kind of its finding."""
-        self.kind = kind
+    def of(self, kind: str, guilty: Callable[[MaskScan], bool] | None = None) -> Unclear:
+        """The same error, with the kind of its finding and the masks that it is about."""
+        self.kind, self.guilty = kind, guilty
         return self
 
 
@@ -77,9 +76,13 @@ def decide(
         )
     named = [s for s in scans if s.names]
     if named and len(named) < len(scans) and any(s.keys for s in scans if not s.names):
-        other = next(s for s in scans if not s.names)
+        drawn_is_rare = _rare(scans, lambda s: bool(s.names))
         raise _disagreeing(
-            other.path, "drawn regions as in the other annotations", "a mask picture", "annotate all in one way"
+            next(s.path for s in scans if bool(s.names) == drawn_is_rare),
+            "drawn regions or mask pictures, as in the other annotations",
+            "drawn regions" if drawn_is_rare else "a mask picture",
+            "annotate all in one way",
+            lambda s: bool(s.names) == drawn_is_rare,
         )
     if named:
         return _regions(named, given)
@@ -110,12 +113,20 @@ def _with_table(scans: Sequence[MaskScan], given: tuple[Entry, ...]) -> Decision
     fits_color = (
         by_color is not None and all(s.colors is not None for s in scans) and all(unpack(c) in wanted for c in colors)
     )
-    if by_color is not None and (
-        any(s.values is None for s in scans) or (fits_color and any(s.from_palette for s in scans))
-    ):
+    colored = any(s.values is None for s in scans)
+    by_value = ClassTable(given, "value")
+    if colored and values and values <= {e.value for e in given} and _rare(scans, lambda s: s.values is None):
+        return Decision(by_value, "index", "most masks hold the index of a class of the table")
+    if colored and by_color is None:
+        raise Unclear(
+            where="class table",
+            expected="a colour of its own for each class, since the masks are in colour",
+            received=f"one colour for {listed(_of_one_color(given))}",
+            remedy="correct the class table",
+        ).of("class table")
+    if by_color is not None and (colored or (fits_color and any(s.from_palette for s in scans))):
         kind = "palette" if all(s.from_palette for s in scans) else "color"
         return Decision(by_color, kind, "the masks are in colour and the class table gives each class one")
-    by_value = ClassTable(given, "value")
     if shifted := _bands_from_one(scans, given, values):
         return shifted
     if values <= {e.value for e in given}:
@@ -214,50 +225,46 @@ def _are_instances(scans: Sequence[MaskScan], values: set[int]) -> bool:
         return False
     pixels = sum(n for s in scans for n in (s.values or {}).values())
     solid = sum(n for s in scans for n in s.solid.values())
-    return solid >= _SOLID_SHARE * pixels and most >= _FEWEST_INSTANCES
+    return solid >= _SOLID_SHARE * pixels
 
 
 def _check_agreement(scans: Sequence[MaskScan], values: set[int]) -> None:
     """Masks of one set mean the same by the same value."""
-    seen: dict[int, tuple[int, Path]] = {}
-    for scan in scans:
+    usual: dict[int, int] = {}
+    for scan in sorted(scans, key=lambda s: -s.masks):
         for value, color in scan.palette.items():
-            before, path = seen.setdefault(value, (color, scan.path))
-            if before != color:
+            if usual.setdefault(value, color) != color:
                 raise _disagreeing(
                     scan.path,
-                    f"the palette of {path.name}, where {value} is {unpack(before)}",
+                    f"the palette of most masks, where {value} is {unpack(usual[value])}",
                     f"{unpack(color)} for {value}",
                     "list the classes with their colours in classes.csv (name,r,g,b), which then decide",
+                    lambda s: any(usual.get(v, c) != c for v, c in s.palette.items()),
                 )
     if values == {0, 1, 255} and not any({1, 255} <= set(s.values or ()) for s in scans):
-        ones, tops = (next(s.path for s in scans if v in (s.values or ())) for v in (1, 255))
+        odd = 255 if _rare(scans, lambda s: 255 in (s.values or ())) else 1
         raise _disagreeing(
-            tops,
-            f"0 and 1 as in {ones.name}",
-            "0 and 255, and no mask that holds both 1 and 255",
+            next(s.path for s in scans if odd in (s.values or ())),
+            f"0 and {256 - odd} as in the other masks",
+            f"0 and {odd}, and no mask that holds both 1 and 255",
             "write all masks in one way; if 255 means ignore, say so in classes.csv with the columns name,value,role",
+            lambda s: odd in (s.values or ()),
         )
 
 
 def _colors(scans: Sequence[MaskScan]) -> Decision:
     colors = sorted(_union(s.colors for s in scans))
-    grey = next((s for s in scans if s.values is not None and not s.from_palette and s.colors is None), None)
-    if grey is not None:
-        raise _disagreeing(
-            grey.path, "8-bit colours as in the other masks", "values above 255", "save all masks in one way"
-        )
     if len(colors) > MAX_UNNAMED_COLORS:
         raise _too_many(scans, len(colors), "colours")
-    index_masks = [
-        s for s in scans if s.values is not None and not s.from_palette and 0 < max(s.values, default=0) < len(colors)
-    ]
-    if index_masks:
+    numbered = [s for s in scans if _is_index(s, len(colors))]
+    if numbered:
+        odd = _rare(scans, lambda s: _is_index(s, len(colors)))
         raise _disagreeing(
-            index_masks[0].path,
-            "a colour mask as the others",
-            f"an index mask with values up to {max(index_masks[0].values or {0: 0})}",
+            next(s.path for s in scans if _is_index(s, len(colors)) == odd),
+            "a colour mask as the others" if odd else "an index mask as the others",
+            f"an index mask with values up to {max(numbered[0].values or {0: 0})}" if odd else "a colour mask",
             "write all masks in one way, or list the classes with their colours in classes.csv (name,r,g,b)",
+            lambda s: _is_index(s, len(colors)) == odd,
         )
     entries = tuple(Entry(f"#{c:06x}", unpack(c), i) for i, c in enumerate(colors))
     return Decision(
@@ -267,8 +274,25 @@ def _colors(scans: Sequence[MaskScan]) -> Decision:
     )
 
 
-def _disagreeing(path: Path, expected: str, received: str, remedy: str) -> Unclear:
-    return Unclear(where=path, expected=expected, received=received, remedy=remedy).of("encoding")
+def _is_index(scan: MaskScan, colors: int) -> bool:
+    """A grey mask among colour masks that holds small numbers, or ones that are no 8-bit grey."""
+    if scan.values is None or scan.from_palette:
+        return False
+    return scan.colors is None or 0 < max(scan.values, default=0) < colors
+
+
+def _rare(scans: Sequence[MaskScan], wanted: Callable[[MaskScan], bool]) -> bool:
+    """Whether less than half of the masks are so."""
+    return 2 * sum(s.masks for s in scans if wanted(s)) < sum(s.masks for s in scans)
+
+
+def _of_one_color(given: Sequence[Entry]) -> list[str]:
+    colors = [e.color for e in given]
+    return [e.name for e in given if colors.count(e.color) > 1]
+
+
+def _disagreeing(path: Path, expected: str, received: str, remedy: str, guilty: Callable[[MaskScan], bool]) -> Unclear:
+    return Unclear(where=path, expected=expected, received=received, remedy=remedy).of("encoding", guilty)
 
 
 def _blurred(scans: Sequence[MaskScan]) -> Unclear:
@@ -281,7 +305,7 @@ def _blurred(scans: Sequence[MaskScan]) -> Unclear:
         received=f"{worst.distinct} {kind}, of which {main} are patches and the others lie on edges"
         + (" (JPEG blurs the edges of masks)" if blur.is_lossy(worst.path) else ""),
         remedy="save masks as PNG without smoothing, or take the nearest class for each pixel with --snap",
-    ).of("lossy")
+    ).of("lossy", lambda s: blur.is_lossy(s.path) or len(s.keys) - len(s.solid) >= blur.FEWEST)
 
 
 def _too_many(scans: Sequence[MaskScan], count: int, kind: str) -> Unclear:
@@ -291,7 +315,7 @@ def _too_many(scans: Sequence[MaskScan], count: int, kind: str) -> Unclear:
         expected=f"a mask with a few {kind}, one a class",
         received=f"{count} different {kind} over all masks, as in a photograph",
         remedy="check that these are the masks; name the classes in classes.csv (name,r,g,b)",
-    ).of("picture as mask")
+    ).of("picture as mask", lambda s: s.distinct > MAX_UNNAMED_COLORS)
 
 
 def _color(palette: dict[int, int], value: int, index: int) -> tuple[int, int, int]:

@@ -6,7 +6,7 @@ Rule: small whatever the mask holds, since a data set has many.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import cv2
@@ -40,6 +40,8 @@ class MaskScan:
     solid: Counts = field(default_factory=dict)
     """By key: pixels whose eight neighbours are like them. Blur makes keys that have none."""
     reader: str = "picture"
+    masks: int = 1
+    """How many masks these counts are of."""
 
     @property
     def keys(self) -> Counts:
@@ -90,18 +92,13 @@ def merged(scans: Iterable[MaskScan]) -> list[MaskScan]:
 
 
 def _sum(a: MaskScan, b: MaskScan) -> MaskScan:
-    values, colors, solid = (_add(x, y) for x, y in ((a.values, b.values), (a.colors, b.colors), (a.solid, b.solid)))
-    return MaskScan(
-        a.path,
-        values,
-        colors,
-        a.from_palette,
-        a.palette,
-        a.names,
-        a.bands,
-        max(a.distinct, b.distinct),
-        solid or {},
-        a.reader,
+    return replace(
+        a,
+        values=_add(a.values, b.values),
+        colors=_add(a.colors, b.colors),
+        solid=_add(a.solid, b.solid) or {},
+        distinct=max(a.distinct, b.distinct),
+        masks=a.masks + b.masks,
     )
 
 

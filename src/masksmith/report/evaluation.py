@@ -64,7 +64,7 @@ def evaluate(  # noqa: PLR0913 - six of them are keyword-only options
     pairs = _part(found, split)
     table = segmenter.model.table
     listener.message(f"{len(pairs)} picture{'s' if len(pairs) > 1 else ''} to score")
-    doctor.examine(replace(found, pairs=tuple(pairs)), settings, table, training=False).require()
+    doctor.examine(replace(found, pairs=tuple(pairs)), settings, table, seed=None).require()
     if output is not None:
         files.claim_folder(Path(output), overwrite=overwrite, ours=summary.EVALUATION_FILES)
     reader = PairReader(pairs, table, segmenter.model.preprocessing)

@@ -100,7 +100,7 @@ def resume(
     state.require(folder)
     found = folder.read_dataset()
     table = replace(folder.read_table(), snap=before.data.snap)
-    checkup = doctor.examine(found, before.data, table, training=False, progress=listener.checked)
+    checkup = doctor.examine(found, before.data, table, seed=None, progress=listener.checked)
     table, fingerprint = checkup.require()
     chosen = before.with_settings(settings or {}) if settings else before
     job = prepare.settle_length(prepare.job(chosen, found, table, fingerprint), time.monotonic())

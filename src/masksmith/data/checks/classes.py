@@ -16,48 +16,80 @@ from masksmith.errors import listed
 _INVERTED_SHARE, _USUAL_SHARE = 0.5, 0.35
 # Fewer masks may hold one patch of each class by chance.
 _FEWEST_COUNTING = 5
-# Empty masks are told where most masks have foreground.
+# Empty masks are told where most masks have foreground, and much of it: few and small things are
+# missing from many a picture by nature.
 _EMPTY_SHARE = 0.5
+_MUCH_SHARE = 0.03
 
 
 def pictures_as_masks(view: Overview) -> list[Finding]:
-    """A mask that is the picture itself."""
-    same = [p.mask for p, r in zip(view.pairs, view.rows, strict=True) if r is not None and r.is_picture]
-    if not same:
+    """Masks that are photographs, or the pictures themselves."""
+    paths = [view.pairs[i].mask for i in sorted(_photographs(view))]
+    if not paths:
         return []
     return [
         Finding(
             "picture as mask",
-            str(same[0]),
-            "masks",
-            f"copies of the pictures in {len(same)} files: {listed(p.name for p in same)}",
+            str(paths[0]),
+            "masks of a few values, one a class",
+            f"pictures in {len(paths)} files: {listed(p.name for p in paths)}",
             "put the masks there",
-            tuple(same),
+            tuple(paths),
         )
     ]
 
 
+def _photographs(view: Overview) -> set[int]:
+    copies = {i for i, r in enumerate(view.rows) if r is not None and r.is_picture}
+    return copies | {i for i in view.many if i in view.unknown or i in view.unnamed}
+
+
 def undefined(view: Overview) -> list[Finding]:
-    """Values and colours that no class has, by file; all in one sentence, with how to ignore them."""
+    """Values and colours that no class has; all in one sentence, with how to ignore them."""
     if view.table is None:
         return []
+    photographs = _photographs(view)
     found = []
     for number, received in view.unnamed.items():
+        if number in photographs:
+            continue
         path = view.pairs[number].mask
         wanted = "8-bit colours" if view.table.encoding == "color" else "index values"
         found.append(
             Finding(
-                "encoding", str(path), f"{wanted} as in the other masks", received, "save all masks in one way", (path,)
+                "encoding",
+                str(path),
+                f"{wanted} as in the other masks",
+                received,
+                "save all masks in one way",
+                (path,),
             )
         )
-    if not view.unknown:
-        return found
+    blurred = [i for i in view.unknown if i in view.blurred - photographs]
+    strange = [i for i in view.unknown if i not in view.blurred | photographs]
+    found += [_blurred(view, blurred)] if blurred else []
+    return found + ([_undefined(view, strange)] if strange else [])
+
+
+def _blurred(view: Overview, numbers: list[int]) -> Finding:
+    paths = tuple(view.pairs[i].mask for i in numbers)
+    worst = max(numbers, key=lambda i: len(view.unknown[i]))
+    return Finding(
+        "lossy",
+        str(paths[0]),
+        f"values of the class table alone ({listed((e.name for e in view.table.entries), 6) if view.table else ''})",
+        f"up to {len(view.unknown[worst])} others, which lie on edges, in {len(paths)} masks: {listed(p.name for p in paths)}",
+        "save masks as PNG without smoothing, or take the nearest class for each pixel with --snap",
+        paths,
+    )
+
+
+def _undefined(view: Overview, numbers: list[int]) -> Finding:
+    assert view.table is not None  # noqa: S101  the caller has looked
     totals: Counter[int] = Counter()
-    holders: Counter[int] = Counter()
-    for counts in view.unknown.values():
-        totals.update(counts)
-        holders.update(counts.keys())
-    paths = tuple(view.pairs[number].mask for number in view.unknown)
+    for i in numbers:
+        totals.update(view.unknown[i])
+    paths = tuple(view.pairs[i].mask for i in numbers)
     color = view.table.encoding == "color"
     worst, pixels = totals.most_common(1)[0]
     shown = str(unpack(worst)) if color else str(worst)
@@ -65,17 +97,14 @@ def undefined(view: Overview) -> list[Finding]:
     kind = "colour" if color else "value"
     more = f" (and {len(totals) - 1} more {kind}s)" if len(totals) > 1 else ""
     known = listed((f"{e.color if color else e.value} {e.name}" for e in view.table.entries), 8)
-    found.append(
-        Finding(
-            "undefined",
-            str(paths[0]),
-            f"only {kind}s of the class table ({known})",
-            f"{kind} {shown} in {pixels} pixels{more}, in {len(paths)} masks: {listed(p.name for p in paths)}",
-            f"add a class for it to the class table, or ignore it with --ignore {option}",
-            paths,
-        )
+    return Finding(
+        "undefined",
+        str(paths[0]),
+        f"only {kind}s of the class table ({known})",
+        f"{kind} {shown} in {pixels} pixels{more}, in {len(paths)} masks: {listed(p.name for p in paths)}",
+        f"add a class for it to the class table, or ignore it with --ignore {option}",
+        paths,
     )
-    return found
 
 
 def absent(view: Overview) -> list[Finding]:
@@ -83,7 +112,7 @@ def absent(view: Overview) -> list[Finding]:
     known = [(p, c) for p, c in zip(view.pairs, view.class_pixels, strict=True) if c is not None]
     if view.table is None or not known:
         return []
-    splits = sorted({p.split for p, _ in known}, key=lambda s: ("train", "val", "test", "").index(s))
+    splits = sorted({p.split for p, _ in known}, key=("train", "val", "test", "").index)
     sums = {s: np.sum([c[:-1] for p, c in known if p.split == s], axis=0) for s in splits}
     found = []
     nowhere = [n for i, n in enumerate(view.table.names) if all(sums[s][i] == 0 for s in splits)]
@@ -124,8 +153,10 @@ def empty(view: Overview) -> list[Finding]:
     background = int(np.sum([c for _, c in known], axis=0).argmax())
     bare = [path for path, c in known if c.sum() == c[background] > 0]
     blank = [path for path, c in known if c.sum() == 0]
+    shares = [1 - c[background] / c.sum() for _, c in known if c.sum() > c[background]]
+    much = bool(shares) and float(np.median(shares)) >= _MUCH_SHARE
     found = []
-    if bare and (len(bare) <= _EMPTY_SHARE * len(known) or background == 0):
+    if bare and much and (len(bare) <= _EMPTY_SHARE * len(known) or background == 0):
         found.append(_empty(bare, len(known), f"{view.table.names[background]} alone"))
     if blank:
         found.append(_empty(blank, len(known), "ignored pixels alone"))

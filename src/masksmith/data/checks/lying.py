@@ -19,7 +19,7 @@ _LEAST = 0.12
 _BETTER = 2.0
 _CLEAR, _CLEARLY_BETTER = 0.35, 3.0
 # Smaller shifts are the hand of who drew the mask.
-_LEAST_SHIFT_PX = 3.0
+_LEAST_SHIFT_PX = 5.0
 _LARGEST_SHIFT_SHARE = 0.3
 # Of a whole set this share must agree before it is said of the set.
 _MOST = 0.6

@@ -20,6 +20,8 @@ _SCALE_FACTOR = 8.0
 # skies and fluorescence are mostly black by nature: only the upper end is told, and both together.
 _SATURATED_SHARE = 0.5
 _CLIPPED_SHARE = 0.9
+# … unless most pictures are no darker than this.
+_DARK_SHARE = 0.1
 
 
 def sizes(view: Overview) -> list[Finding]:
@@ -97,7 +99,7 @@ def scales(view: Overview) -> list[Finding]:
     rows = [
         (p.image, r)
         for p, r in zip(view.pairs, view.rows, strict=True)
-        if r is not None and r.finite and r.high > r.low
+        if r is not None and r.finite and r.high > r.low and max(abs(r.high), abs(r.low)) <= _LARGEST
     ]
     if len(rows) < 2 or rows[0][1].dtype == "uint8":
         return []
@@ -125,6 +127,8 @@ def scales(view: Overview) -> list[Finding]:
 
 def exposure(view: Overview) -> list[Finding]:
     """Pictures of one value, and pictures that are mostly at the end of their scale."""
+    lows = [r.at_low for r in view.rows if r is not None]
+    usual_low = float(np.median(lows)) if lows else 0.0
     constant = _paths(view, lambda r: r.finite and r.high == r.low)
     clipped = _paths(
         view,
@@ -132,7 +136,8 @@ def exposure(view: Overview) -> list[Finding]:
             r.high > r.low
             and (
                 r.at_high > _SATURATED_SHARE
-                or (r.at_high > 0 and r.at_low + r.at_high > _CLIPPED_SHARE and r.at_high > 0.1)
+                or (r.at_high > 0.1 and r.at_low + r.at_high > _CLIPPED_SHARE)
+                or (r.at_low > _SATURATED_SHARE and usual_low < _DARK_SHARE)
             )
         ),
     )

@@ -33,7 +33,7 @@ def sound(items: Sequence[Item], checkup: Checkup, log: Log) -> list[Item]:
         for finding in checkup.findings:
             if finding.kind == kind:
                 log.leave_out(finding.files, FINDINGS[kind].what)
-    _tell_unpaired(items, checkup, log)
+    _tell_unpaired(checkup, log)
     shared = Counter(i.pair.mask for i in items)
     guilty = {path: kind for kind in reversed(_COSTLY) for f in checkup.findings if f.kind == kind for path in f.files}
     suspect = checkup.decision is None or any(f.kind == "picture as mask" for f in checkup.findings)
@@ -50,7 +50,7 @@ def sound(items: Sequence[Item], checkup: Checkup, log: Log) -> list[Item]:
     return kept
 
 
-def _tell_unpaired(items: Sequence[Item], checkup: Checkup, log: Log) -> None:
+def _tell_unpaired(checkup: Checkup, log: Log) -> None:
     """The pictures of ambiguous pairs, which their findings do not name."""
     if not any(f.kind == "ambiguous" for f in checkup.findings) or checkup.dataset.layout in {"list", "voc"}:
         return

@@ -16,6 +16,7 @@ from masksmith import labels
 from masksmith.classes import ClassTable, Entry, unpack
 from masksmith.data.doctor import Checkup
 from masksmith.data.mend.item import Item
+from masksmith.data.mend.levels import scan_of_levels
 from masksmith.errors import DataError
 from masksmith.labels import MaskScan, blur
 from masksmith.labels.decide import Unclear
@@ -71,16 +72,17 @@ def readings(items: Sequence[Item], checkup: Checkup, settings: DataSettings, *,
         found = [Reading(replace(table, snap=False), snap=table.snap)] * len(scans)
         found = _each_by_its_kind(found, scans, entries)
     except Unclear as error:
-        found = _disagreeing(scans, entries, error)
+        found = _disagreeing(items, entries, error)
     marked = [replace(r, table=r.table.ignoring(settings.ignore)) for r in found]
     if len(marked[0].table) < 2:
         raise _undecided(scans[0].path, "masks of two classes or more", "one class alone")
     return marked
 
 
-def _disagreeing(scans: Sequence[MaskScan], entries: tuple[Entry, ...] | None, error: Unclear) -> list[Reading]:
+def _disagreeing(items: Sequence[Item], entries: tuple[Entry, ...] | None, error: Unclear) -> list[Reading]:
+    scans = [i.mask.scan for i in items]
     if error.kind == "lossy":
-        return _blurred(scans, entries)
+        return _blurred(items, entries)
     if error.kind != "encoding":
         raise error
     found = _by_kinds(scans, entries) if entries is not None else _by_colors(scans) or _by_tops(scans)
@@ -89,8 +91,9 @@ def _disagreeing(scans: Sequence[MaskScan], entries: tuple[Entry, ...] | None, e
     return found
 
 
-def _blurred(scans: Sequence[MaskScan], entries: tuple[Entry, ...] | None) -> list[Reading]:
+def _blurred(items: Sequence[Item], entries: tuple[Entry, ...] | None) -> list[Reading]:
     """The sharp masks say which classes there are, where there are any; else the patches of all."""
+    scans = [i.mask.scan for i in items]
     soft = [(blur.is_lossy(s.path) and len(s.keys) > 2) or blur.is_blurred([s]) for s in scans]
     sharp = [s for s, is_soft in zip(scans, soft, strict=True) if not is_soft]
     if sharp and len(sharp) < len(scans):
@@ -101,7 +104,8 @@ def _blurred(scans: Sequence[MaskScan], entries: tuple[Entry, ...] | None) -> li
         rest = [s for s, is_soft in zip(scans, soft, strict=True) if is_soft]
         if table is not None and all(_fits(s, table) for s in rest):
             return [Reading(table, is_soft) for is_soft in soft]
-    table = labels.decide(scans, entries, snap=True).table
+    whole = scans if entries is not None else [scan_of_levels(items)]
+    table = labels.decide(whole, entries, snap=True).table
     return [Reading(replace(table, snap=False), snap=True)] * len(scans)
 
 
@@ -121,19 +125,41 @@ def _each_by_its_kind(
 ) -> list[Reading]:
     """The masks that the table of all cannot read, such as colour masks among index masks, by their own."""
     strange = [n for n, (r, s) in enumerate(zip(found, scans, strict=True)) if not _readable(r.table, s)]
+    if entries is not None:
+        strange += _of_values(found, scans, entries)
     if not strange:
         return found
     first = scans[strange[0]]
     if entries is None:
         raise _undecided(first.path, "masks of one kind, or a class table", "masks of two kinds and no class table")
     own = _by_kinds([scans[n] for n in strange], entries)
+    # The fewer are told as changed.
+    few = 2 * len(strange) <= len(found)
+    if not few:
+        found = [replace(r, odd=True) for r in found]
     for number, reading in zip(strange, own, strict=True):
         if reading.table.names != found[number].table.names:
             # The table of a model or of --ignore: the same marks hold for both kinds.
             ignored = [e.name for e in found[number].table.ignored]
             reading = replace(reading, table=reading.table.ignoring(ignored))  # noqa: PLW2901
-        found[number] = replace(reading, odd=True)
+        found[number] = replace(reading, odd=few)
     return found
+
+
+def _of_values(found: Sequence[Reading], scans: Sequence[MaskScan], entries: tuple[Entry, ...]) -> list[int]:
+    """Index masks among colour masks: no class has their greys as its colour, but their values are classes'."""
+    doubtful = [
+        n
+        for n, (r, s) in enumerate(zip(found, scans, strict=True))
+        if r.table.encoding == "color" and s.values is not None and not s.names and not s.from_palette
+        and None in r.table.resolve(s.colors or {}).values()
+    ]  # fmt: skip
+    if not doubtful:
+        return []
+    table = labels.decide([scans[n] for n in doubtful], entries).table
+    if table.encoding != "value":
+        return []
+    return [n for n in doubtful if None not in table.resolve(scans[n].values or {}).values()]
 
 
 def _readable(table: ClassTable, scan: MaskScan) -> bool:
