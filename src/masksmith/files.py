@@ -10,11 +10,13 @@ import fnmatch
 import hashlib
 import os
 import shutil
+import sqlite3
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
 from masksmith.errors import EnvironmentFault, InputError, listed
+from masksmith.limits import MAX_SCAN_CACHE_BYTES
 
 
 def write_bytes(path: Path, content: bytes) -> None:
@@ -106,6 +108,38 @@ def claim_folder(path: Path, *, overwrite: bool, ours: Sequence[str]) -> None:
         raise not_writable(path, error) from error
     make_folder(path)
     check_writable(path)
+
+
+def open_database(path: Path, table: str) -> sqlite3.Connection:
+    """A database of things that can be made again, in which ``table`` exists.
+
+    A damaged one is thrown away: nothing in it is worth more than making it again.
+
+    Raises:
+        InputError, EnvironmentFault, OSError, sqlite3.Error: it cannot be had.
+    """
+    make_folder(path.parent)
+    if path.is_file() and path.stat().st_size > MAX_SCAN_CACHE_BYTES:
+        path.unlink()
+    try:
+        return _connected(path, table)
+    except sqlite3.OperationalError:  # locked, or out of reach: another's, perhaps
+        raise
+    except sqlite3.DatabaseError:
+        path.unlink()
+        return _connected(path, table)
+
+
+def _connected(path: Path, table: str) -> sqlite3.Connection:
+    base = sqlite3.connect(path, timeout=5)
+    try:
+        base.execute("PRAGMA journal_mode=WAL")  # a reader beside a writer, and nothing half-written
+        base.execute("PRAGMA synchronous=NORMAL")
+        base.execute(f"CREATE TABLE IF NOT EXISTS {table}")
+    except sqlite3.Error:
+        base.close()
+        raise
+    return base
 
 
 def check_writable(folder: Path) -> None:

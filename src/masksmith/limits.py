@@ -39,3 +39,7 @@ MIN_TILE_PX = 512
 # Distinct values or colours of one mask that a scan keeps: more than ADE20K's 150 classes; a mask
 # with more is a photograph, blurred, or a map of instances, of which the most frequent tell enough.
 MAX_SCANNED_KEYS = 256
+
+# What is kept of earlier scans: about a kilobyte a pair, so the scans of 500,000 pairs; then it
+# begins anew.
+MAX_SCAN_CACHE_BYTES = 2**29

@@ -241,3 +241,57 @@ def test_the_demo_goes_from_pictures_to_a_figure(tmp_path: Path, capsys: pytest.
     assert len(list((tmp_path / "d" / "predictions").iterdir())) == 8
     assert "Try next" in capsys.readouterr().out
     assert main(["demo", "--shapes", "-o", str(tmp_path / "d"), "--budget", "4s"]) == 2
+
+
+def test_split_writes_a_table_that_train_follows_when_it_was_edited(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = write_set(tmp_path / "data", parts=("",), count=8)
+    table = tmp_path / "parts.csv"
+    assert main(["split", str(data), "-o", str(table), "--val", "0.25", "--test", "0"]) == 0
+    out = capsys.readouterr().out
+    assert "split by seed 0: 6 train, 2 val" in out
+    assert f"--split {table}" in out.replace("\n", " ")
+    text = table.read_text()
+    assert text.count(",train,") == 6
+    assert text.count(",val,") == 2
+    table.write_text(text.replace(",val,", ",test,", 1).replace(",train,", ",val,", 2))
+    wanted = {line.split(",")[0]: line.split(",")[1] for line in table.read_text().splitlines()[1:]}
+    words = ["train", str(data), "-o", str(tmp_path / "run"), "--split", str(table), "--steps", "1", *TINY]
+    assert main(words) == 0
+    rows = (tmp_path / "run" / "split.csv").read_text().splitlines()[1:]
+    assert {r.split(",")[0]: r.split(",")[1] for r in rows} == wanted
+
+
+def test_split_numbers_folds_and_keeps_groups(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    data = tmp_path / "data"
+    for folder in ("images", "masks"):
+        (data / folder).mkdir(parents=True)
+    for number, part in enumerate("abababab"):
+        made = write_set(tmp_path / "made", parts=("x",), count=1, seed=number)
+        for folder in ("images", "masks"):
+            (made / "x" / folder / "x_00.png").rename(data / folder / f"site{number // 2}_{part}.png")
+    table = tmp_path / "parts.csv"
+    words = ["split", str(data), "-o", str(table), "--folds", "4", "--group-by", "^[^_]+"]
+    assert main(words) == 0
+    assert "data.folds=4 data.fold=0" in capsys.readouterr().out.replace("\n", " ")
+    rows = [line.split(",") for line in table.read_text().splitlines()]
+    assert rows[0][-1] == "fold"
+    folds = {row[0]: row[-1] for row in rows[1:]}
+    assert sorted(folds.values()) == sorted("00112233")
+    assert all(folds[f"site{n}_a"] == folds[f"site{n}_b"] for n in range(4))
+    assert main(words) == 2  # the table is there
+    assert "--overwrite" in capsys.readouterr().err
+
+
+def test_check_looks_anew_when_told(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["check", str(data)]) == 0
+    known = capsys.readouterr().out
+    assert main(["check", str(data), "--fresh"]) == 0
+    assert capsys.readouterr().out == known
+
+
+def test_check_prints_json_alone(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["check", str(data), "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert isinstance(told, dict)

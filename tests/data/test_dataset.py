@@ -9,6 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from corpus.kinds import KINDS
+from corpus.layouts import LAYOUTS, SENSELESS
+from corpus.pictures import scenes
 from helpers import write_set
 from masksmith.data import dataset
 from masksmith.data.findings import Finding
@@ -228,15 +231,56 @@ def test_a_list_names_the_row_whose_file_is_not_there_and_the_part_it_does_not_k
         dataset.find(table, DEFAULT)
 
 
-def test_a_folder_that_is_not_used_is_said(tmp_path: Path) -> None:
-    write_set(tmp_path, parts=("train", "val"))
+def test_folders_that_are_not_used_are_said(tmp_path: Path) -> None:
+    write_set(tmp_path, parts=("train",))
     touch(tmp_path / "test" / "images", "x.png")
+    # A contest gives no masks of its test: that is no fault of the set.
     found = dataset.find(tmp_path, DEFAULT)
-    assert told(found, "ignored folder").files == (tmp_path / "test",)
-    assert "test, where one of the two is missing" in str(told(found, "ignored folder"))
+    assert [(f.kind, f.severity, f.files) for f in found.findings] == [("layout", "note", (tmp_path / "test",))]
+    touch(tmp_path / "val" / "images", "x.png")
+    found = dataset.find(tmp_path, DEFAULT)
+    assert told(found, "layout").files == (tmp_path / "test",)
+    assert told(found, "ignored folder").severity == "warning"
+    assert told(found, "ignored folder").files == (tmp_path / "val",)
+    assert "val, where one of the two is missing" in str(told(found, "ignored folder"))
 
 
 def test_the_table_of_the_split_leads_back_to_the_same_pairs(tmp_path: Path) -> None:
     found = dataset.find(write_set(tmp_path / "set"), DEFAULT)
+    (tmp_path / "split.csv").write_text(found.to_csv())
+    assert dataset.find(tmp_path / "split.csv", DEFAULT).pairs == found.pairs
+
+
+@pytest.mark.parametrize("cell", ["x" * 5000, "x/" * 2000, "a\\b:c*?"])
+def test_a_list_with_a_path_that_no_disk_has_is_told(tmp_path: Path, cell: str) -> None:
+    touch(tmp_path, "a.png", "a.tif")
+    (tmp_path / "list.csv").write_text(f"image,mask\na.png,a.tif\n{cell},a.tif\na.png,{cell}\n")
+    found = dataset.find(tmp_path / "list.csv", DEFAULT)
+    assert [p.name for p in found.pairs] == ["a"]
+    assert [f.kind for f in found.findings] == ["unpaired"] * 2
+
+
+def test_pictures_of_one_name_in_all_parts_are_all_led_back_to(tmp_path: Path) -> None:
+    write_set(tmp_path / "set")
+    for path in sorted((tmp_path / "set").glob("*/*/*.png")):
+        path.rename(path.with_name(path.name.split("_")[1]))
+    found = dataset.find(tmp_path / "set", DEFAULT)
+    assert [p.name for p in found.pairs] == ["00", "01", "02"] * 3
+    (tmp_path / "split.csv").write_text(found.to_csv())
+    again = dataset.find(tmp_path / "split.csv", DEFAULT)
+    assert {(p.image, p.mask, p.split) for p in again.pairs} == {(p.image, p.mask, p.split) for p in found.pairs}
+    assert len({p.name for p in again.pairs}) == 9
+
+
+# Each layout once, and each kind of annotation once where it fits.
+CELLS = [(name, next(k for k in KINDS if (name, k) not in SENSELESS)) for name in LAYOUTS]
+CELLS += [(next(name for name in LAYOUTS if (name, k) not in SENSELESS), k) for k in KINDS]
+
+
+@pytest.mark.parametrize(("layout", "kind"), dict.fromkeys(CELLS))
+def test_the_table_of_any_set_leads_back_to_the_same_pairs(tmp_path: Path, layout: str, kind: str) -> None:
+    (tmp_path / "set").mkdir()
+    LAYOUTS[layout].lay(tmp_path / "set", scenes(4), KINDS[kind])
+    found = dataset.find(tmp_path / "set", DataSettings.model_validate(dict(KINDS[kind].settings)))
     (tmp_path / "split.csv").write_text(found.to_csv())
     assert dataset.find(tmp_path / "split.csv", DEFAULT).pairs == found.pairs

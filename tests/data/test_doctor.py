@@ -199,7 +199,7 @@ def test_a_folder_without_parts_is_split_and_says_so(tmp_path: Path) -> None:
     assert fingerprint.pictures == {"train": 14, "val": 3, "test": 3}
 
 
-def test_without_training_nothing_is_split(tmp_path: Path) -> None:
+def test_without_a_seed_nothing_is_split(tmp_path: Path) -> None:
     chosen = DataSettings()
     found = examine(dataset.find(write_set(tmp_path, parts=("",), count=4), chosen), chosen, seed=None)
     assert {p.split for p in found.dataset.pairs} == {""}

@@ -15,6 +15,9 @@ import numpy.typing as npt
 import pytest
 import tifffile
 
+from corpus.kinds import KINDS
+from corpus.layouts import LAYOUTS, SENSELESS
+from corpus.pictures import scenes
 from corpus_faulty import FAULTY, HEALTHY
 from corpus_faulty.scenes import Scene, scene
 from corpus_faulty.sets import COLORS, MASKS, PICTURES, Made, Style, add, lay, palette_picture, write, write_table
@@ -23,6 +26,8 @@ from masksmith import images
 from masksmith.classes import IGNORE
 from masksmith.cli import main
 from masksmith.data import dataset, doctor, mend
+from masksmith.data.batches import PairReader
+from masksmith.data.findings import FINDINGS
 from masksmith.errors import DataError, InputError
 from masksmith.recipe import DataSettings
 
@@ -109,6 +114,15 @@ NAMED = Style("flat", mask="index", classes=4, table=True, seed=302)
 BINARY = Style(seed=303)
 
 
+def test_every_kind_that_is_said_to_be_mended_is() -> None:
+    """A new kind in the table needs its mending here, and a test below."""
+    assert {kind for kind, found in FINDINGS.items() if found.mended} == {
+        "corrupt", "unpaired", "ambiguous", "size", "transposed", "turned", "picture as mask", "lossy", "encoding",
+        "undefined", "channels", "dtype", "numbers", "leak", "shared scene", "adjacent tiles", "inverted", "duplicates",
+        "constant", "spare masks",
+    }  # fmt: skip
+
+
 # What is left out.
 
 
@@ -136,6 +150,7 @@ BINARY = Style(seed=303)
         ("colour among five bands", {"images/img_003.tif"}),
         ("a picture twice", {"train/images/img_007.png"}),
         ("a copy in val", {"val/images/img_014.png"}),
+        ("a copy in val, encoded anew", {"val/images/img_014.png"}),
     ],
 )
 def test_what_is_left_out_is_listed_and_nothing_else(name: str, gone: set[str], root: Path) -> None:
@@ -177,6 +192,29 @@ def test_a_healthy_set_is_copied_as_it_is(name: str, root: Path) -> None:
     assert copy.checkup.decision is not None
     assert before.decision.table.names == copy.checkup.decision.table.names
     assert len(before.decision.table.ignored) == len(copy.checkup.decision.table.ignored)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_kind_of_annotation_becomes_the_same_index_masks(kind: str, root: Path) -> None:
+    layout = next(name for name in LAYOUTS if (name, kind) not in SENSELESS)
+    root.mkdir()
+    LAYOUTS[layout].lay(root, scenes(6), KINDS[kind])
+    settings = DataSettings.model_validate(dict(KINDS[kind].settings))
+    before = doctor.examine(dataset.find(root, settings), settings)
+    mend.mend(before, settings, root.parent / "copy")
+    after = doctor.examine(dataset.find(root.parent / "copy", DataSettings()), DataSettings())
+    sides = []
+    for checkup in (before, after):
+        table, fingerprint = checkup.require()
+        reader = PairReader(checkup.dataset.pairs, table, fingerprint.preprocessing)
+        pairs = {p.name.replace("/", "_"): reader.read(i) for i, p in enumerate(checkup.dataset.pairs)}
+        sides.append((table.names, pairs))
+    (names_before, one), (names_after, other) = sides
+    assert names_before == names_after
+    assert one.keys() == other.keys()
+    for name, (pixels, mask) in one.items():
+        np.testing.assert_array_equal(other[name][0], pixels)
+        np.testing.assert_array_equal(other[name][1], mask)
 
 
 # Size and direction.
@@ -433,6 +471,27 @@ def test_of_a_leak_the_training_picture_goes_if_no_other_is_left_to_validate_on(
     copy = mended(root)
     assert set(copy.changes) == {"train/images/img_002.png"}
     assert len(copy.checkup.dataset.part("val")) == 1
+
+
+def test_a_set_of_many_channels_keeps_them(root: Path) -> None:
+    rng = np.random.default_rng(1)
+    for number in range(4):
+        for channel in range(5):
+            plane = rng.random((40, 48)).astype(np.float32)
+            write_image(root / "imagesTr" / f"case{number}_{channel:04}.tif", plane)
+        mask = np.zeros((40, 48), np.uint8)
+        mask[10:25, 12 + number : 30] = 1
+        write_image(root / "labelsTr" / f"case{number}.png", mask)
+    (root / "dataset.json").write_text('{"labels": {"background": 0, "cell": 1}}')
+    copy = mended(root)
+    assert {images.read(p.image).pixels_HWC.shape for p in copy.checkup.dataset.pairs} == {(40, 48, 5)}
+
+
+def test_near_copies_of_one_part_may_be_frames_of_a_film(root: Path) -> None:
+    FAULTY["a picture again as JPEG"].make(root)
+    copy = mended(root)
+    assert copy.changes == {"train/images/img_007.png": ["not mended"]}
+    assert len(copy.checkup.dataset.part("train")) == 12
 
 
 @pytest.mark.parametrize("name", ["crops with half in common", "maps that overlap", "maps that touch"])

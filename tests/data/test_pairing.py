@@ -121,7 +121,9 @@ def test_a_mask_of_a_kind_that_cannot_be_read_is_said(tmp_path: Path) -> None:
 
 def test_a_file_for_many_pictures_is_asked_by_the_name_of_the_file() -> None:
     table = LabelSource((MASKS / "all.json",), "coco", "photos/b.jpg")
-    made = Part("val", IMAGES, MASKS, {"a": (IMAGES / "a.jpg",), "b": (IMAGES / "b.jpg",)}, Labels({}, {"b.jpg": table}))
+    made = Part(
+        "val", IMAGES, MASKS, {"a": (IMAGES / "a.jpg",), "b": (IMAGES / "b.jpg",)}, Labels({}, {"b.jpg": table})
+    )
     pairs, findings = pair(made, "skip")
     assert pairs == [Pair("b", (IMAGES / "b.jpg",), table, "val")]
     assert [f.kind for f in findings] == ["left out"]

@@ -42,9 +42,7 @@ class Made:
         self.paths.append(write_image(self.root / (name + ending), pixels))
 
     def found(self) -> set[tuple[str, str, str]]:
-        pairs = [
-            Pair(n, (p,), LabelSource((self.mask,))) for n, p in zip(self.names, self.paths, strict=True)
-        ]
+        pairs = [Pair(n, (p,), LabelSource((self.mask,))) for n, p in zip(self.names, self.paths, strict=True)]
         met = relations.find(survey(scan(pairs, kept=False), None))
         return {(r.kind, *sorted((self.names[r.first], self.names[r.second]))) for r in met}
 
@@ -122,7 +120,11 @@ def test_tiles_that_continue_each_other_are_neighbours(tmp_path: Path, name: str
         for c in range(3):
             first, second = (r, c) if down_first else (c, r)
             out.add(name.format(row=first, column=second), whole[80 * r : 80 * r + 80, 80 * c : 80 * c + 80])
-    label = {(r, c): name.format(row=(r if down_first else c), column=(c if down_first else r)) for r in range(3) for c in range(3)}
+    label = {
+        (r, c): name.format(row=(r if down_first else c), column=(c if down_first else r))
+        for r in range(3)
+        for c in range(3)
+    }
     beside = {(label[r, c], label[r, c + 1]) for r in range(3) for c in range(2)}
     below = {(label[r, c], label[r + 1, c]) for r in range(2) for c in range(3)}
     assert out.found() == {("tiles", *sorted(both)) for both in beside | below}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -206,6 +207,15 @@ def test_a_short_table_as_people_write_it_is_followed(tmp_path: Path) -> None:
     assert [(p.split, p.group) for p in found] == [("train", "a"), ("val", "y"), ("test", "b")]
 
 
+def test_names_that_stand_for_two_pictures_are_not_believed(tmp_path: Path) -> None:
+    path = tmp_path / "split.csv"
+    path.write_text("name,split,image\np0,train,a/p0.png\np0,val,b/p0.png\np1,test,c/p1.png\n")
+    with pytest.raises(DataError, match="none for 1 of 2: p0"):
+        splits.given(many(2), path)
+    both = [Pair("p0", (Path(f"{folder}/p0.png"),), LabelSource((Path("m.png"),))) for folder in "ab"]
+    assert [p.split for p in splits.given(both, path)] == ["train", "val"]
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [
@@ -229,3 +239,13 @@ def test_a_table_that_is_no_text_or_not_there_is_refused(tmp_path: Path) -> None
     (tmp_path / "split.csv").write_bytes(b"\xff\xfe\x00name\x00")
     with pytest.raises(DataError, match=r"split\.csv: .*UTF-8"):
         splits.given(many(2), tmp_path / "split.csv")
+
+
+@given(st.booleans(), st.binary(max_size=80), st.sampled_from(["split.csv", "split.parquet"]))
+def test_whatever_the_bytes_the_answer_is_a_split_or_one_sentence(
+    tmp_path_factory: pytest.TempPathFactory, has_header: bool, content: bytes, name: str
+) -> None:
+    path = tmp_path_factory.mktemp("set") / name
+    path.write_bytes(b"name,split\n" * has_header + content)
+    with suppress(DataError):
+        splits.given(many(2), path)

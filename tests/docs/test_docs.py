@@ -11,7 +11,11 @@ import typer
 import masksmith
 from masksmith import recipe
 from masksmith.cli import COMMANDS, build
+from masksmith.data.findings import FINDINGS
 from masksmith.data.layouts import LAYOUTS
+from masksmith.data.layouts.part import IMAGE_NAMES, MASK_NAMES, SPLIT_NAMES
+from masksmith.data.layouts.side import SUFFIXES
+from masksmith.data.public import PUBLIC
 from masksmith.images import FORMATS
 from masksmith.labels import LABELS
 from masksmith.losses import LOSSES
@@ -33,6 +37,8 @@ TABLES = {
     "formats": FORMATS,
     "labels": LABELS,
     "layouts": LAYOUTS,
+    "findings": FINDINGS,
+    "public sets": PUBLIC,
     "outputs": OUTPUTS,
     "presets": PRESETS,
     "metrics": METRICS,
@@ -52,6 +58,36 @@ def test_every_entry_is_described(table: str) -> None:
     assert not missing
 
 
+# Tables that have a row for each entry on a page of their own, where a person looks for it.
+ROWS = {
+    "layouts": "data.md",
+    "labels": "data.md",
+    "formats": "data.md",
+    "public sets": "data.md",
+    "findings": "check.md",
+}
+
+
+@pytest.mark.parametrize("table", ROWS)
+def test_every_entry_has_a_row_on_its_page(table: str) -> None:
+    first_cells = set(
+        re.findall(r"`([^`]+)`", "\n".join(re.findall(r"^\| (`[^|]+) \|", PAGES[ROWS[table]], re.MULTILINE)))
+    )
+    assert not [name for name in TABLES[table] if name not in first_cells]
+
+
+def test_the_figures_of_public_sets_are_those_of_the_table() -> None:
+    for name, s in PUBLIC.items():
+        row = f"| `{name}` | {s.what} | {s.pictures:,} | {s.classes} | {s.size} | {s.licence} | {s.note} |"
+        assert row in PAGES["data.md"]
+
+
+def test_the_names_of_folders_and_of_masks_are_described() -> None:
+    names = {word.lower() for word in re.findall(r"`([^`\n]+)`", PAGES["data.md"])}
+    known = [*IMAGE_NAMES, *MASK_NAMES, *SUFFIXES, *(name for part in SPLIT_NAMES.values() for name in part)]
+    assert not [name for name in known if name.lower() not in names]
+
+
 def test_every_option_is_described_and_every_described_option_exists() -> None:
     group = typer.main.get_command(build())
     options = {
@@ -60,6 +96,17 @@ def test_every_option_is_described_and_every_described_option_exists() -> None:
     described = set(re.findall(r"(?<![\w-])--?[a-z][a-z-]*", PAGES["commands.md"]))
     assert options - described == set()
     assert {d for d in described if d.startswith("--")} - options - {"--help"} == set()
+
+
+def test_every_command_describes_its_own_options() -> None:
+    group = typer.main.get_command(build())
+    sections = dict(re.findall(r"^## (\w+)\n(.*?)(?=^## |\Z)", PAGES["commands.md"], re.MULTILINE | re.DOTALL))
+    for name, command in group.commands.items():  # type: ignore[attr-defined]
+        rows = set(
+            re.findall(r"`(--?[a-z][a-z-]*)`", "\n".join(re.findall(r"^\| (.*?) \|", sections[name], re.MULTILINE)))
+        )
+        options = {o for p in command.params for o in p.opts if o.startswith("-")}
+        assert rows - {"-h", "--help"} == options - {"-h", "--help"}, name
 
 
 def test_the_architecture_names_every_room() -> None:
@@ -71,9 +118,15 @@ def test_the_architecture_names_every_room() -> None:
     assert not [room for room in rooms if room not in PAGES["architecture.md"]]
 
 
+def test_the_architecture_names_every_module_of_the_data_rooms() -> None:
+    for room in ("images", "labels", "data", "data/layouts", "data/checks", "data/public", "data/mend"):
+        names = [p.stem for p in (ROOT / "src" / "masksmith" / room).iterdir() if not p.name.startswith("__")]
+        assert not [f"{room}/{name}" for name in names if not re.search(rf"\b{name}\b", PAGES["architecture.md"])]
+
+
 def test_no_page_names_a_setting_that_does_not_exist() -> None:
     known = set(recipe.keys())
     sections = "|".join({key.split(".")[0] for key in known if "." in key})
     for page, text in PAGES.items():
         for key in re.findall(rf"`((?:{sections})\.[a-z_]+)(?!\w)", text):
-            assert key in known or key.endswith(".safetensors"), f"{page}: {key}"
+            assert key in known or key.endswith((".safetensors", ".yaml")), f"{page}: {key}"

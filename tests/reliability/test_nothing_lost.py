@@ -54,6 +54,27 @@ def test_a_moved_data_set_keeps_its_parts(tmp_path: Path, capsys: pytest.Capture
     assert "1 picture to score" in capsys.readouterr().out
 
 
+def test_parts_that_repeat_their_names_are_told_apart(tmp_path: Path) -> None:
+    data, run = write_set(tmp_path / "data"), tmp_path / "run"
+    for path in sorted(data.glob("*/*/*.png")):
+        path.rename(path.with_name(path.name.split("_")[1]))
+    assert main(["train", str(data), "-o", str(run), *TINY]) == 0
+    assert main(["evaluate", str(run), "--split", "test"]) == 0
+    assert json.loads((run / "evaluation-test" / "evaluation.json").read_text())["pictures"] == 3
+    assert main(["train", "-o", str(run), "--resume", "--steps", "2", "-q"]) == 0
+
+
+def test_a_run_goes_on_without_the_table_of_its_parts(tmp_path: Path) -> None:
+    data, run, table = write_set(tmp_path / "data", parts=("",), count=8), tmp_path / "run", tmp_path / "parts.csv"
+    assert main(["split", str(data), "-o", str(table)]) == 0
+    assert main(["train", str(data), "-o", str(run), "--split", str(table), *TINY]) == 0
+    parts = (run / "split.csv").read_text()
+    table.unlink()
+    assert main(["train", "-o", str(run), "--resume", "--steps", "2", "-q"]) == 0
+    assert main(["evaluate", str(run), str(data), "--split", "test"]) == 0
+    assert (run / "split.csv").read_text() == parts
+
+
 def test_unknown_pictures_are_said_to_be_unknown(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     run = tmp_path / "run"
     assert main(["train", str(write_set(tmp_path / "data")), "-o", str(run), *TINY]) == 0

@@ -184,9 +184,16 @@ def _unused(home: Path, parts: Sequence[Part], layout: str) -> list[Finding]:
         return []
     tests = [p for p in rest if p.name.lower().startswith("test")]
     rest = [p for p in rest if p not in tests]
-    if tests and not rest:  # the pictures of a contest's test come without masks
-        return [note("layout", f"not used, since it has no masks: {listed(p.name for p in tests)}", home, tests)]
+    # The pictures of a contest's test come without masks.
+    told = (
+        [note("layout", f"not used, since it has no masks: {listed(p.name for p in tests)}", home, tests)]
+        if tests
+        else []
+    )
+    if not rest:
+        return told
     return [
+        *told,
         Finding(
             "ignored folder",
             str(home),
@@ -194,5 +201,5 @@ def _unused(home: Path, parts: Sequence[Part], layout: str) -> list[Finding]:
             f"{listed(p.name for p in rest)}, where one of the two is missing",
             "add what is missing, or remove the folder",
             tuple(rest),
-        )
+        ),
     ]

@@ -90,9 +90,10 @@ def examine(
         kept: use what earlier scans of unchanged files have seen.
         progress: called with (pairs done, pairs in all).
     """
-    dataset = replace(dataset, pairs=tuple(splits.grouped(dataset.pairs, settings.group_by)))
-    if settings.split is not None:
-        dataset = replace(dataset, pairs=tuple(splits.given(dataset.pairs, Path(settings.split))))
+    if seed is not None:  # a run has its parts; the table that they came from may be gone
+        dataset = replace(dataset, pairs=tuple(splits.grouped(dataset.pairs, settings.group_by)))
+        if settings.split is not None:
+            dataset = replace(dataset, pairs=tuple(splits.given(dataset.pairs, Path(settings.split))))
     seen = scan(dataset.pairs, progress, kept=kept)
     errors, scans = _gathered(seen)
     decision = _decide(scans, seen, dataset, settings, table)

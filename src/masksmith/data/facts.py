@@ -289,6 +289,14 @@ def dump(facts: PairFacts) -> bytes:
     return zlib.compress(json.dumps(stored, default=_plain, separators=(",", ":")).encode(), 1)
 
 
+def is_whole(stored: object) -> bool:
+    """Whether this is what :func:`dump` gave, undamaged (zlib keeps a checksum)."""
+    try:
+        return isinstance(stored, bytes) and zlib.decompress(stored).startswith(b'{"picture":')
+    except zlib.error:
+        return False
+
+
 def load(stored: bytes, pair: Pair) -> PairFacts:
     """The inverse of :func:`dump`.
 

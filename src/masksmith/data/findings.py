@@ -5,6 +5,7 @@ Rule: every kind stands in ``FINDINGS`` with its weight; a sentence is never mor
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -120,8 +121,8 @@ def _pattern(finding: Finding) -> str:
         return str(finding)
     names = sorted({f.name for f in finding.files} | {f.stem for f in finding.files}, key=len, reverse=True)
     text = finding.remedy
-    for name in names:
-        text = text.replace(name, "")
+    for name in names:  # as a whole: a picture may be called "a"
+        text = re.sub(rf"(?<!\w){re.escape(name)}(?!\w)", "", text)
     return text
 
 

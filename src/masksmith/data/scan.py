@@ -19,6 +19,7 @@ from masksmith import files
 from masksmith.data import facts
 from masksmith.data.facts import PairFacts
 from masksmith.data.pairing import Pair
+from masksmith.errors import MasksmithError
 
 Progress = Callable[[int, int], None]
 
@@ -41,7 +42,10 @@ class Scan:
 
     def __iter__(self) -> Iterator[tuple[Pair, PairFacts]]:
         for pair, stored in zip(self.pairs, self._packed, strict=True):
-            yield pair, facts.load(stored, pair)
+            try:
+                yield pair, facts.load(stored, pair)
+            except ValueError:  # damaged on the disk
+                yield pair, facts.look(pair)
 
 
 def scan(pairs: Sequence[Pair], progress: Progress = lambda done, total: None, *, kept: bool = True) -> Scan:
@@ -63,7 +67,7 @@ def scan(pairs: Sequence[Pair], progress: Progress = lambda done, total: None, *
             for _ in range(len(pairs)):
                 while len(waiting) < ahead and (pair := next(source, None)) is not None:
                     key = _key(pair)
-                    known = memory.get(key, pair)
+                    known = memory.get(key)
                     waiting.append((pair, key, known if known is not None else pool.submit(_look, pair)))
                 pair, key, answer = waiting.popleft()
                 if isinstance(answer, bytes):
@@ -120,35 +124,18 @@ class _Memory:
         self._unwritten = 0
         if path is None:
             return
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            self._base = self._open(path)
-        except sqlite3.DatabaseError:  # damaged: nothing in it is worth more than a new scan
-            with suppress(OSError, sqlite3.Error):
-                path.unlink()
-                self._base = self._open(path)
-        except OSError:
-            self._base = None
+        with suppress(OSError, sqlite3.Error, MasksmithError):
+            self._base = files.open_database(path, "seen (key TEXT PRIMARY KEY, facts BLOB) WITHOUT ROWID")
 
-    def _open(self, path: Path) -> sqlite3.Connection:
-        base = sqlite3.connect(path, timeout=5)
-        base.execute("PRAGMA journal_mode=WAL")
-        base.execute("PRAGMA synchronous=NORMAL")
-        base.execute("CREATE TABLE IF NOT EXISTS seen (key TEXT PRIMARY KEY, facts BLOB) WITHOUT ROWID")
-        return base
-
-    def get(self, key: str, pair: Pair) -> bytes | None:
+    def get(self, key: str) -> bytes | None:
         """The packed facts of a pair that has not changed, or None."""
         if self._base is None:
             return None
         try:
             row = self._base.execute("SELECT facts FROM seen WHERE key = ?", (key,)).fetchone()
-            if row is None:
-                return None
-            facts.load(row[0], pair)
-        except (sqlite3.Error, ValueError):
+        except sqlite3.Error:
             return None
-        return bytes(row[0])
+        return row[0] if row is not None and facts.is_whole(row[0]) else None
 
     def put(self, key: str, packed: bytes) -> None:
         """Keep the facts of a pair."""

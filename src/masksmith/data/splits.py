@@ -85,6 +85,7 @@ def _read(path: Path) -> tuple[dict[str, tuple[str, str]], dict[str, tuple[str, 
         raise DataError(where=path, expected="a table of parts", received="no such file", remedy="check the path")
     by_image: dict[str, tuple[str, str]] = {}
     by_name: dict[str, tuple[str, str]] = {}
+    unclear: set[str] = set()
     for number, row in enumerate(read_rows(path), 2):
         if "split" not in row or not ("name" in row or "image" in row):
             raise DataError(
@@ -97,8 +98,10 @@ def _read(path: Path) -> tuple[dict[str, tuple[str, str]], dict[str, tuple[str, 
         if row.get("image"):
             by_image[row["image"].split("|")[0]] = value
         if row.get("name"):
-            by_name[row["name"]] = value
-    return by_image, by_name
+            if by_name.setdefault(row["name"], value) != value:
+                unclear.add(row["name"])
+    # Parts may hold pictures of one name; such a name says nothing.
+    return by_image, {name: value for name, value in by_name.items() if name not in unclear}
 
 
 def assign(

@@ -46,7 +46,7 @@ def to_dict(checkup: Checkup) -> dict[str, object]:
     - ``findings``, worst first: ``kind``, ``severity`` (fault, warning, note), ``what``, ``where``,
       ``expected``, ``received``, ``remedy``, ``sentence``, and all their ``files``.
     """
-    return _values(checkup, tally(checkup.dataset.pairs))
+    return _values(checkup, tally(checkup.seen or ()))
 
 
 def write_page(path: Path, checkup: Checkup) -> None:
@@ -55,7 +55,7 @@ def write_page(path: Path, checkup: Checkup) -> None:
     Raises:
         EnvironmentFault: it cannot be written.
     """
-    seen = tally(checkup.dataset.pairs)
+    seen = tally(checkup.seen or ())
     values = _values(checkup, seen)
     table = checkup.decision.table if checkup.decision is not None else None
     suspicious, sample = (cards(items, table) for items in choose(checkup.dataset.pairs, checkup.findings))

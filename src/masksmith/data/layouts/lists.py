@@ -51,7 +51,8 @@ def part_of(path: Path) -> Part:
             continue
         files = tuple(_place(cell, path.parent) for cell in image.split(JOINT))
         label = _place(mask, path.parent) if mask else None
-        gone = [f for f in files if not f.is_file()] + ([label] if label is not None and not label.exists() else [])
+        gone = [f for f in files if not (_exists(f) and f.is_file())]
+        gone += [label] if label is not None and not _exists(label) else []
         if gone:
             part.findings.append(
                 Finding(
@@ -60,7 +61,7 @@ def part_of(path: Path) -> Part:
                 )
             )  # fmt: skip
             continue
-        name = row.get("name") or _name(image.split(JOINT)[0], part.pictures)
+        name = _name(row, Path(image.split(JOINT)[0]), number, part.pictures)
         part.pictures[name] = files
         if label is not None:
             _add(part.labels, name, label, row.get("key") or files[0].name, tables)
@@ -72,7 +73,15 @@ def part_of(path: Path) -> Part:
 def _place(cell: str, home: Path) -> Path:
     """Beside the list, or, as masksmith itself writes them, where commands are given."""
     beside, here = home / cell, Path(cell)
-    return here if here.exists() and not beside.exists() else beside
+    return here if _exists(here) and not _exists(beside) else beside
+
+
+def _exists(path: Path) -> bool:
+    """Whether it is there; a name that is too long for the disk is not."""
+    try:
+        return path.exists()
+    except OSError:
+        return False
 
 
 def _add(found: Labels, name: str, mask: Path, picture: str, tables: dict[Path, Labels]) -> None:
@@ -166,7 +175,8 @@ def _first(row: dict[str, str], names: tuple[str, ...]) -> str:
     return next((row[name] for name in names if row.get(name)), "")
 
 
-def _name(image: str, taken: dict[str, tuple[Path, ...]]) -> str:
-    path = Path(image)
-    name = images.stem(path)
-    return name if name not in taken else path.with_name(name).as_posix()
+def _name(row: dict[str, str], image: Path, number: int, taken: dict[str, tuple[Path, ...]]) -> str:
+    """The name in the row, or the file's; one that is taken is told apart by its part, folder or row."""
+    own = row.get("name") or images.stem(image)
+    options = (own, f"{row.get('split', '')}/{own}", image.with_name(images.stem(image)).as_posix())
+    return next((name for name in options if name not in taken), f"{own} in row {number}")

@@ -95,7 +95,7 @@ def mend(
 
 def _plan(checkup: Checkup, settings: DataSettings) -> _Plan:
     log = Log(checkup.dataset.root)
-    items = parts.sound(_items(checkup.dataset, log), checkup, log)
+    items = parts.sound(_items(checkup, log), checkup, log)
     parts.require_enough(items, checkup.dataset.root)
     gone = {p.image for p in checkup.dataset.pairs} - {i.pair.image for i in items}
     photographs = any(f.kind == "picture as mask" for f in checkup.findings)
@@ -121,10 +121,13 @@ def _plan(checkup: Checkup, settings: DataSettings) -> _Plan:
     return _Plan(items, found, turns, _inverted(items, checkup, len(found[0].table)), common, log)
 
 
-def _items(dataset: Dataset, log: Log) -> list[Item]:
+def _items(checkup: Checkup, log: Log) -> list[Item]:
     """The pairs that can be read, without what only relations need."""
     items = []
-    for number, (pair, facts) in enumerate(scan(dataset.pairs)):
+    dataset = checkup.dataset
+    seen = scan(dataset.pairs) if checkup.seen is None else checkup.seen
+    # The scan has seen the pairs before they were split.
+    for number, (pair, (_, facts)) in enumerate(zip(dataset.pairs, seen, strict=True)):
         if facts.picture is None or facts.mask is None:
             kind, where, _, received, _ = facts.errors[0]
             guilty = next((p for p in (*pair.images, *pair.label.files) if str(p) == where), pair.mask)
@@ -177,10 +180,11 @@ def _write(item: Item, reading: Reading, plan: _Plan, out: Path, table: ClassTab
     """Write a pair; True if pixels of it are ignored."""
     mended = masks.mended(item, reading, plan.turns, inverted=item.number in plan.inverted)
     indices = mended.indices_HW
-    picture = images.read_channels(item.pair.images)
     for what, kind in mended.done:
         plan.log.add(item.pair.mask, what, FINDINGS[kind].what)
-    if pictures.is_rewritten(item, plan.common) and picture.valid_HW is not None:
+    rewritten = pictures.is_rewritten(item, plan.common)
+    picture = images.read_channels(item.pair.images) if rewritten else None
+    if picture is not None and picture.valid_HW is not None:
         # The new file cannot say itself where it holds nothing, so the mask does.
         indices = np.where(picture.valid_HW, indices, np.uint8(IGNORE))
         plan.log.add(item.pair.mask, "pixels ignored where the picture has none", "the picture was converted")

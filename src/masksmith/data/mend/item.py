@@ -52,27 +52,31 @@ class Log:
     """The changes so far; files are told from the data set's folder."""
 
     root: Path
-    changes: list[Change] = field(default_factory=list)
+    _told: dict[Change, None] = field(default_factory=dict)
+
+    @property
+    def changes(self) -> list[Change]:
+        """All of them, in the order in which they were made."""
+        return list(self._told)
 
     def add(self, file: Path, change: str, why: str) -> None:
         """One more change, told once."""
-        name = file.relative_to(self.root).as_posix() if file.is_relative_to(self.root) else file.as_posix()
-        one = Change(name, change, why)
-        if one not in self.changes:
-            self.changes.append(one)
+        self._told[Change(self._name(file), change, why)] = None
 
     def leave_out(self, files: Iterable[Path], why: str) -> None:
         """Files that are not copied."""
-        told = {c.file for c in self.changes if c.change.startswith("left out")}
+        told = {c.file for c in self._told if c.change.startswith("left out")}
         for file in files:
-            name = file.relative_to(self.root).as_posix() if file.is_relative_to(self.root) else file.as_posix()
-            if name not in told:
+            if self._name(file) not in told:
                 self.add(file, "left out", why)
+
+    def _name(self, file: Path) -> str:
+        return file.relative_to(self.root).as_posix() if file.is_relative_to(self.root) else file.as_posix()
 
     def to_csv(self) -> str:
         """The columns file, change, why."""
         out = io.StringIO()
         writer = csv.writer(out, lineterminator="\n")
         writer.writerow(["file", "change", "why"])
-        writer.writerows([c.file, c.change, c.why] for c in self.changes)
+        writer.writerows([c.file, c.change, c.why] for c in self._told)
         return out.getvalue()

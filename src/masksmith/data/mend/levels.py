@@ -15,6 +15,7 @@ from masksmith import labels
 from masksmith.classes import pack_pixels, unpack
 from masksmith.data.mend.item import Item
 from masksmith.labels import Grid, MaskScan
+from masksmith.limits import MAX_UNNAMED_VALUES
 
 # JPEG varies a patch by this much (out of 255) in the eight neighbours of a pixel; an edge more.
 _EVEN = 16
@@ -22,6 +23,11 @@ _EVEN = 16
 _NEAR = 40
 # A smaller share of all even pixels is noise.
 _LEAST_SHARE = 0.002
+# A mask has even patches in this share of its pixels, and this share of them near a few levels;
+# the values of a photograph, even of a smooth one, lie everywhere.
+_EVEN_SHARE, _LEVEL_SHARE = 0.3, 0.8
+# Keys that are looked at, the most frequent: a blurred mask has few others, a photograph most.
+_MOST_KEYS = 2000
 # Masks that are looked at; more would say the same.
 _MOST_MASKS = 200
 
@@ -33,15 +39,41 @@ def scan_of_levels(items: Sequence[Item]) -> MaskScan:
     step = max(1, len(items) // _MOST_MASKS)
     for item in items[::step]:
         counts.update(_even(item, colors=colors))
-    kept: dict[int, int] = {}
-    for key, n in counts.most_common():
-        near = next((k for k in kept if _distance(k, key, colors=colors) <= _NEAR), None)
-        kept[key if near is None else near] = kept.get(key if near is None else near, 0) + n
+    kept = {level: sum(members.values()) for level, members in _levels(counts, colors=colors).items()}
     least = _LEAST_SHARE * sum(kept.values())
     levels = {k: n for k, n in sorted(kept.items()) if n >= least}
     path = items[0].pair.mask.with_suffix(".png")  # by its ending a JPEG would be taken for blurred
     values = None if colors else levels
     return MaskScan(path, values, levels if colors else None, distinct=len(levels), solid=levels)
+
+
+def is_photograph(item: Item) -> bool:
+    """Whether a mask has the many values of a photograph, and not the levels of a mask under them."""
+    scan = item.mask.scan
+    pixels, patches = sum(scan.keys.values()), sum(scan.solid.values())
+    if scan.reader != "picture" or scan.distinct <= MAX_UNNAMED_VALUES or patches >= _EVEN_SHARE * pixels:
+        return False
+    colors = scan.values is None
+    counts = _even(item, colors=colors)
+    even = sum(counts.values())
+    if even < _EVEN_SHARE * item.mask.height * item.mask.width:
+        return True
+    near = sum(
+        n
+        for level, members in _levels(counts, colors=colors).items()
+        for key, n in members.items()
+        if _distance(level, key, colors=colors) <= _EVEN
+    )
+    return near < _LEVEL_SHARE * even
+
+
+def _levels(counts: Counter[int], *, colors: bool) -> dict[int, Counter[int]]:
+    """The most frequent keys, each with all that are near it."""
+    found: dict[int, Counter[int]] = {}
+    for key, n in counts.most_common(_MOST_KEYS):
+        near = next((k for k in found if _distance(k, key, colors=colors) <= _NEAR), key)
+        found.setdefault(near, Counter())[key] += n
+    return found
 
 
 def _even(item: Item, *, colors: bool) -> Counter[int]:

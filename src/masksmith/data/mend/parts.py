@@ -14,12 +14,13 @@ from masksmith.data import relations
 from masksmith.data.doctor import Checkup
 from masksmith.data.findings import FINDINGS
 from masksmith.data.mend.item import Item, Log
-from masksmith.data.mend.readings import Reading, is_photograph, too_near
+from masksmith.data.mend.levels import is_photograph
+from masksmith.data.mend.readings import Reading, too_near
 from masksmith.data.relations import Relation
 from masksmith.errors import DataError
 
 # Findings that cost a pair its place.
-_COSTLY = ("corrupt", "ambiguous", "numbers", "constant", "picture as mask")
+_COSTLY = ("corrupt", "ambiguous", "numbers", "constant")
 # Findings about files that no pair has.
 _NOT_COPIED = ("unpaired", "left out", "ambiguous", "spare masks", "ignored folder")
 # A copy is dropped where it does least harm: from the test part first, from training last.
@@ -43,7 +44,7 @@ def sound(items: Sequence[Item], checkup: Checkup, log: Log) -> list[Item]:
         bad = [path for path in own if path in guilty]
         if bad:
             _drop(item, log, FINDINGS[guilty[bad[0]]].what, bad[0])
-        elif item.mask.is_picture or (suspect and is_photograph(item.mask.scan)):
+        elif item.mask.is_picture or (suspect and is_photograph(item)):
             _drop(item, log, FINDINGS["picture as mask"].what, item.pair.mask)
         else:
             kept.append(item)
@@ -63,21 +64,27 @@ def _tell_unpaired(checkup: Checkup, log: Log) -> None:
 def without_copies(items: Sequence[Item], met: Sequence[Relation], log: Log) -> list[Item]:
     """Of copies the one to train on stays."""
     kept = {i.number: i for i in items}
-    for relation in (r for r in met if r.kind == "copy"):
+    counts = Counter(i.part for i in items)
+    for relation in (r for r in met if r.kind in {"copy", "near copy"}):
         pair = [kept.get(n) for n in (relation.first, relation.second)]
         first, second = pair
         if first is None or second is None:
             continue
-        counts = Counter(i.part for i in kept.values())
         # The later one of two in the same part, as somebody has added it.
         order = sorted((second, first), key=lambda i: _DROPPED_FIRST.index(i.part))
         away = next((i for i in order if counts[i.part] > 1), None)
         kind = "duplicates" if first.part == second.part else "leak"
+        if kind == "duplicates" and relation.kind == "near copy":
+            log.add(
+                second.pair.image, "not mended", f"{FINDINGS[kind].what}, or frames of a film: {first.pair.image.name}"
+            )
+            continue
         if away is None:
             log.add(order[0].pair.image, "not mended", f"{FINDINGS[kind].what}, which would have none left")
             continue
         stays = first if away is second else second
         _drop(away, log, f"{FINDINGS[kind].what}: {stays.pair.image.name} ({stays.part}) is the same")
+        counts[away.part] -= 1
         del kept[away.number]
     return list(kept.values())
 
@@ -91,12 +98,12 @@ def joined(items: Sequence[Item], met: Sequence[Relation], log: Log) -> None:
     groups: dict[int, list[Item]] = defaultdict(list)
     for number, item in by_number.items():
         groups[numbers[number]].append(item)
+    counts = Counter(i.part for i in items)
     for members in groups.values():
         parts = {m.part for m in members}
         if len(parts) < 2:
             continue
         goal = max(parts, key=_DROPPED_FIRST.index)
-        counts = Counter(i.part for i in items)
         leaving = Counter(m.part for m in members if m.part != goal)
         empties = [part for part, n in leaving.items() if counts[part] == n]
         for item in members:
@@ -107,6 +114,8 @@ def joined(items: Sequence[Item], met: Sequence[Relation], log: Log) -> None:
                 log.add(item.pair.image, "not mended", f"{reason}, but {empties[0]} would have none left")
             else:
                 log.add(item.pair.image, f"moved from {item.part} to {goal}", reason)
+                counts[item.part] -= 1
+                counts[goal] += 1
                 item.part = goal
 
 

@@ -69,18 +69,18 @@ def can_follow(item: Item, goal: Common) -> str:
     return "" if old in _FULL and new in _FLOATS and goal.from_0_to_1 else "dtype"
 
 
-def copies(item: Item, goal: Common, picture: Picture, log: Log) -> list[tuple[str, bytes]]:
+def copies(item: Item, goal: Common, picture: Picture | None, log: Log) -> list[tuple[str, bytes]]:
     """(file name, content) of the picture and what belongs to it.
 
     Args:
         item: a pair.
         goal: what it is brought to.
-        picture: its pixels.
+        picture: its pixels, where it is to be written anew.
         log: is told of what changes.
     """
     path = item.pair.image
     beside = [(f"{item.name}{w.suffix}", w.read_bytes()) for w in _world_files(path)]
-    if len(item.pair.images) == 1 and not differs(item, goal):
+    if picture is None:
         return [(item.name + path.name[len(images.stem(path)) :], path.read_bytes()), *beside]
     pixels = picture.pixels_HWC
     if len(item.pair.images) > 1:

@@ -20,11 +20,9 @@ from masksmith.data.mend.levels import scan_of_levels
 from masksmith.errors import DataError
 from masksmith.labels import MaskScan, blur
 from masksmith.labels.decide import Unclear
-from masksmith.limits import MAX_UNNAMED_COLORS, MAX_UNNAMED_VALUES
+from masksmith.limits import MAX_UNNAMED_COLORS
 from masksmith.recipe import DataSettings
 
-# Patches hold most pixels of a mask, however blurred, and next to none of a photograph.
-_PATCH_SHARE = 0.3
 # A patch of a blurred mask that is farther than this (out of 255) from every class is another class.
 _NEAR = 40
 # Values nearer than this are one value after JPEG: its noise beside edges is as large.
@@ -39,13 +37,6 @@ class Reading:
     snap: bool = False
     odd: bool = False
     """The mask says the same as most others by other values."""
-
-
-def is_photograph(scan: MaskScan) -> bool:
-    """Whether a mask has the many values of a photograph and none of the patches of a mask."""
-    pixels = sum(scan.keys.values())
-    patches = sum(scan.solid.values())
-    return scan.reader == "picture" and scan.distinct > MAX_UNNAMED_VALUES and patches < _PATCH_SHARE * pixels
 
 
 def readings(items: Sequence[Item], checkup: Checkup, settings: DataSettings, *, anew: bool) -> list[Reading]:

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from masksmith.data.facts import PairFacts
 from masksmith.data.pairing import Pair
-from masksmith.data.scan import scan
 
 
 @dataclass
@@ -25,10 +25,10 @@ class Tally:
     """The mean of all values of each picture, where it is a number."""
 
 
-def tally(pairs: Sequence[Pair]) -> Tally:
-    """Count the pictures that can be read; the checkup's own scan of the same files is used again."""
+def tally(scanned: Iterable[tuple[Pair, PairFacts]]) -> Tally:
+    """Count the pictures that could be read."""
     seen = Tally()
-    for _, facts in scan(pairs):
+    for _, facts in scanned:
         picture = facts.picture
         if picture is None:
             continue
