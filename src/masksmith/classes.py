@@ -16,30 +16,34 @@ import numpy as np
 import numpy.typing as npt
 
 from masksmith.errors import DataError, InputError
-from masksmith.limits import MAX_CLASSES
+from masksmith.keys import (
+    IGNORE,
+    IGNORED_BIT,
+    U8,
+    U16,
+    Color,
+    Mask,
+    color_code,
+    default_color,
+    pack,
+    pack_pixels,
+    parse_color,
+    set_bits,
+    unique_keys,
+    unpack,
+)
+from masksmith.limits import MAX_CLASSES, MAX_OVERLAPPING_CLASSES
 
-IGNORE = 255
-"""The class index of pixels that count neither in the loss nor in a metric."""
+__all__ = [
+    "IGNORE", "IGNORED_NAMES", "U8", "ClassTable", "Color", "Encoding", "Entry", "color_code", "default_color",
+    "make_entries", "pack", "pack_pixels", "parse_color", "read_csv", "read_encoding", "read_overlapping",
+    "unique_keys", "unpack",
+]  # fmt: skip
 
-Color = tuple[int, int, int]
 Encoding = Literal["value", "color", "name", "instances"]
-U8 = npt.NDArray[np.uint8]
 
 # Names that say by themselves "do not count these pixels", as public data sets write them.
 IGNORED_NAMES = frozenset({"void", "ignore", "ignored", "unlabeled", "unlabelled", "unknown", "dontcare", "don't care"})
-
-# Colours for classes that come without: dark for the background, then far apart for the eye
-# (Okabe and Ito 2008, safe for colour-blind readers; after them the golden angle of the hue).
-_OKABE_ITO: tuple[Color, ...] = (
-    (0, 0, 0),
-    (230, 159, 0),
-    (86, 180, 233),
-    (0, 158, 115),
-    (240, 228, 66),
-    (0, 114, 178),
-    (213, 94, 0),
-    (204, 121, 167),
-)
 
 
 @dataclass(frozen=True)
@@ -62,20 +66,25 @@ class ClassTable:
 
     ``encoding`` says what stands for a class in the masks: its ``value``, its ``color``, its
     ``name`` (drawn regions), or any number but 0 (maps of instances, two classes). With ``snap``
-    whatever stands for no class is taken for the nearest one.
+    whatever stands for no class is taken for the nearest one. With ``overlapping`` a pixel may be of
+    several classes or of none, and ``value`` is the number of the band, from 1.
     """
 
     entries: tuple[Entry, ...]
     encoding: Encoding = "value"
     snap: bool = False
+    overlapping: bool = False
 
     def __post_init__(self) -> None:
-        if not 1 <= len(self.classes) <= MAX_CLASSES:
+        most = MAX_OVERLAPPING_CLASSES if self.overlapping else MAX_CLASSES
+        if not 1 <= len(self.classes) <= most:
             raise InputError(
                 where="class table",
-                expected=f"1 to {MAX_CLASSES} classes",
+                expected=f"1 to {most} classes" + (" that may overlap" if self.overlapping else ""),
                 received="none" if not self.classes else f"{len(self.classes)}",
-                remedy="name each class in classes.csv with the columns name,r,g,b",
+                remedy="join some, or train several networks"
+                if self.overlapping and self.classes
+                else "name each class in classes.csv with the columns name,r,g,b",
             )
         for what, keys in (
             ("name", [e.name for e in self.classes]),
@@ -132,13 +141,35 @@ class ClassTable:
         return answers | {self._key(e): index for index, e in enumerate(self.classes)}
 
     def resolve(self, keys: Iterable[int], names: Sequence[str] = ()) -> dict[int, int | None]:
-        """Key -> class index, ``IGNORE``, or None for one that no class has."""
+        """Key -> class index, ``IGNORE``, or None for one that no class has.
+
+        Of classes that overlap, bits -> bits: those of the file or of ``names`` become those of the
+        classes, or ``IGNORED_BIT``.
+        """
         answers = self._answers(names)
+        if self.overlapping:
+            return {k: self._bits(k, answers) for k in keys}
         if self.encoding == "instances":
             return {k: answers.get(min(k, 1)) for k in keys}
         if not self.snap:
             return {k: answers.get(k) for k in keys}
         return {k: answers[k if k in answers else self._nearest(k, answers)] for k in keys}
+
+    def _bits(self, key: int, answers: dict[int, int]) -> int | None:
+        found = {answers.get(layer) for layer in self.layers(key)}
+        if IGNORE in found:
+            return IGNORED_BIT
+        return None if None in found else sum(1 << index for index in found if index is not None)
+
+    def layers(self, key: int) -> list[int]:
+        """Names (from 0) or bands (from 1) whose bits are set in a stored pixel."""
+        return [bit if self.encoding == "name" else bit + 1 for bit in set_bits(key)]
+
+    def columns(self, answer: int) -> list[int]:
+        """The classes of a pixel that :meth:`resolve` gave this answer; -1 if it is ignored."""
+        if self.overlapping:
+            return [-1] if answer & IGNORED_BIT else set_bits(answer)
+        return [-1 if answer == IGNORE else answer]
 
     def _nearest(self, key: int, answers: Iterable[int]) -> int:
         if self.encoding != "color":
@@ -157,20 +188,39 @@ class ClassTable:
         Raises:
             DataError: a value or colour that no class has.
         """
+        return self._looked_up(raw, where, names).astype(np.uint8, copy=False)
+
+    def encode_bits(self, raw: npt.NDArray[np.integer], where: object, names: Sequence[str] = ()) -> U16:
+        """The same for classes that overlap: uint16 (H, W), bit k for class k, ``IGNORED_BIT`` for ignored."""
+        return self._looked_up(raw, where, names).astype(np.uint16, copy=False)
+
+    def _looked_up(
+        self, raw: npt.NDArray[np.integer], where: object, names: Sequence[str]
+    ) -> npt.NDArray[np.unsignedinteger]:
         keys = pack_pixels(raw) if self.encoding == "color" else raw.astype(np.int64, copy=False)
         present = unique_keys(keys)
+        dtype = np.uint16 if self.overlapping else np.uint8
         if len(present) == 0:
-            return np.zeros(raw.shape[:2], np.uint8)
+            return np.zeros(raw.shape[:2], dtype)
         found = self.resolve(map(int, present), names)
         unknown = [k for k, index in found.items() if index is None]
         if unknown:
+            counts = self.strange({k: int(np.count_nonzero(keys == k)) for k in unknown}, names)
             if self.encoding == "name":
-                raise self._unknown_name(names[unknown[0]] if unknown[0] < len(names) else unknown[0], where)
-            counts = {k: int(np.count_nonzero(keys == k)) for k in unknown}
+                first = min(counts)
+                raise self._unknown_name(names[first] if first < len(names) else first, where)
             raise self.unknown(counts, where)
-        answers = np.array([found[int(k)] for k in present], np.uint8)
-        out: U8 = answers[np.searchsorted(present, keys)]
+        answers = np.array([found[int(k)] for k in present], dtype)
+        out: npt.NDArray[np.unsignedinteger] = answers[np.searchsorted(present, keys)]
         return out
+
+    def strange(self, counts: dict[int, int], names: Sequence[str] = ()) -> dict[int, int]:
+        """Of keys that no class has, with their pixels: themselves, or the layers in them that are of no class."""
+        if not self.overlapping:
+            return counts
+        known = self._answers(names)
+        layers = {layer for k in counts for layer in self.layers(k) if layer not in known}
+        return {layer: sum(n for k, n in counts.items() if layer in self.layers(k)) for layer in sorted(layers)}
 
     def _unknown_name(self, name: object, where: object) -> DataError:
         return DataError(
@@ -196,10 +246,20 @@ class ClassTable:
             remedy=f"add a class for it to the class table, or ignore it with --ignore {option}",
         )
 
-    def decode(self, mask_HW: U8) -> U8:
-        """The mask in class colours, uint8 (H, W, 3); ignored pixels are white."""
-        colors: U8 = self.palette_256[mask_HW]
-        return colors
+    def decode(self, mask_HW: Mask) -> U8:
+        """The mask in class colours, uint8 (H, W, 3); ignored pixels are white.
+
+        Where classes overlap it is the mean of their colours, and black where none is.
+        """
+        if not self.overlapping:
+            colors: U8 = self.palette_256[mask_HW]
+            return colors
+        present, places = np.unique(mask_HW, return_inverse=True)
+        mixed = np.zeros((len(present), 3), np.uint8)
+        for row, bits in enumerate(present.tolist()):
+            columns = self.columns(bits)
+            mixed[row] = 255 if columns == [-1] else self.palette_K3[columns].mean(axis=0) if columns else 0
+        return mixed[places.reshape(mask_HW.shape)]
 
     def ignoring(self, marks: Iterable[str | int]) -> ClassTable:
         """The same table with more that is ignored: a class name, a value, or a colour "r,g,b".
@@ -244,22 +304,19 @@ class ClassTable:
         )
 
     def to_csv(self) -> str:
-        """The table as text with the columns index,name,r,g,b,value,role,read_by; see :func:`read_csv`."""
+        """The table as text with the columns index,name,r,g,b,value,role,read_by; see :func:`read_csv`.
+
+        One more, overlapping, is there where classes overlap.
+        """
         out = io.StringIO()
         writer = csv.writer(out, lineterminator="\n")
-        writer.writerow(["index", "name", "r", "g", "b", "value", "role", "read_by"])
+        more = ["yes"] if self.overlapping else []
+        head = ["index", "name", "r", "g", "b", "value", "role", "read_by", "overlapping"]
+        writer.writerow(head if more else head[:-1])
         indices = {e.name: str(i) for i, e in enumerate(self.classes)}
         for e in self.entries:
-            writer.writerow(
-                [
-                    "" if e.ignored else indices[e.name],
-                    e.name,
-                    *e.color,
-                    e.value,
-                    "ignore" if e.ignored else "class",
-                    self.encoding,
-                ]
-            )
+            index, role = ("", "ignore") if e.ignored else (indices[e.name], "class")
+            writer.writerow([index, e.name, *e.color, e.value, role, self.encoding, *more])
         return out.getvalue()
 
 
@@ -267,16 +324,6 @@ def make_entries(names: Sequence[str], values: Sequence[int] | None = None) -> t
     """Classes with colours of ours, for masks that bring none."""
     wanted = range(len(names)) if values is None else values
     return tuple(Entry(name, default_color(i), v) for i, (name, v) in enumerate(zip(names, wanted, strict=True)))
-
-
-def default_color(index: int) -> Color:
-    """A colour for class ``index``, well apart from its neighbours."""
-    if index < len(_OKABE_ITO):
-        return _OKABE_ITO[index]
-    import colorsys
-
-    r, g, b = colorsys.hsv_to_rgb((index * 0.618034) % 1.0, 0.55 + 0.35 * (index % 2), 0.95 - 0.2 * (index % 3))
-    return round(255 * r), round(255 * g), round(255 * b)
 
 
 def read_csv(path: Path) -> tuple[Entry, ...]:
@@ -327,9 +374,18 @@ def read_csv(path: Path) -> tuple[Entry, ...]:
 
 def read_encoding(path: Path) -> Encoding:
     """What stands for the classes in the masks, as :meth:`ClassTable.to_csv` has written it."""
-    with path.open(newline="", encoding="utf-8-sig") as file:
-        text = next((row.get("read_by") for row in csv.DictReader(file)), None)
+    text = _first(path, "read_by")
     return next((known for known in get_args(Encoding) if known == text), "value")
+
+
+def read_overlapping(path: Path) -> bool:
+    """Whether the classes overlap, as :meth:`ClassTable.to_csv` has written it."""
+    return _first(path, "overlapping") == "yes"
+
+
+def _first(path: Path, column: str) -> str | None:
+    with path.open(newline="", encoding="utf-8-sig") as file:
+        return next((row.get(column) for row in csv.DictReader(file)), None)
 
 
 def _entry(row: dict[str, str], number: int) -> Entry:
@@ -344,46 +400,3 @@ def _entry(row: dict[str, str], number: int) -> Entry:
     if not all(0 <= c <= 255 for c in (r, g, b)):
         raise ValueError(f"colour {(r, g, b)} of {name}")
     return Entry(name, (r, g, b), int(row.get("value") or row.get("index") or number), ignored=role == "ignore")
-
-
-def pack(color: Sequence[int]) -> int:
-    """(r, g, b) as one number."""
-    r, g, b = color
-    return (r << 16) | (g << 8) | b
-
-
-def unpack(key: int) -> Color:
-    """The inverse of :func:`pack`."""
-    return (key >> 16) & 255, (key >> 8) & 255, key & 255
-
-
-def pack_pixels(rgb_HW3: npt.NDArray[np.integer]) -> npt.NDArray[np.int64]:
-    """:func:`pack` for each pixel: (H, W, 3) -> int64 (H, W)."""
-    channels = rgb_HW3.astype(np.int64)
-    packed: npt.NDArray[np.int64] = (channels[..., 0] << 16) | (channels[..., 1] << 8) | channels[..., 2]
-    return packed
-
-
-def unique_keys(keys: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-    """The sorted distinct keys, by counting where the range allows, which sorts nothing."""
-    if keys.size and keys.min() >= 0 and keys.max() < 1 << 24:
-        return np.flatnonzero(np.bincount(keys.ravel())).astype(np.int64)
-    return np.unique(keys)
-
-
-def color_code(color: Color) -> str:
-    """A colour as #rrggbb."""
-    return f"#{pack(color):06x}"
-
-
-def parse_color(text: str) -> Color | None:
-    """The colour that "r,g,b" or "#rrggbb" writes, or None."""
-    if text.startswith("#") and len(text) == 7:
-        try:
-            return unpack(int(text[1:], 16))
-        except ValueError:
-            return None
-    parts = text.replace(" ", "").split(",")
-    if len(parts) == 3 and all(p.isdigit() and int(p) < 256 for p in parts):
-        return int(parts[0]), int(parts[1]), int(parts[2])
-    return None

@@ -43,3 +43,7 @@ MAX_SCANNED_KEYS = 256
 # What is kept of earlier scans: about a kilobyte a pair, so the scans of 500,000 pairs; then it
 # begins anew.
 MAX_SCAN_CACHE_BYTES = 2**29
+
+# Classes that may overlap have one bit each in 16, the widest whole numbers that OpenCV warps; the
+# highest bit is kept for "ignored".
+MAX_OVERLAPPING_CLASSES = 15

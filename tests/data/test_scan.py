@@ -149,6 +149,24 @@ def test_progress_counts_pairs_in_order(pairs: tuple[Pair, ...]) -> None:
     assert list(scan.scan([])) == []
 
 
+def test_the_names_of_yolo_s_classes_are_part_of_what_is_known(tmp_path: Path) -> None:
+    root = tmp_path / "set"
+    image = write_image(root / "images" / "a.png", np.zeros((20, 30), np.uint8))
+    (root / "labels").mkdir()
+    (root / "labels" / "a.txt").write_text("0 0.1 0.1 0.9 0.1 0.5 0.9\n")
+    (root / "data.yaml").write_text("names: [cat]\n")
+    (root / "broken.yaml").symlink_to(root / "nowhere.yaml")
+    one = (Pair("a", (image,), LabelSource((root / "labels" / "a.txt",), "yolo")),)
+    for names, reused in (("[cat]", 0), ("[cat]", 1), ("[horse]", 0)):
+        (root / "data.yaml").write_text(f"names: {names}\n")
+        os.utime(root / "data.yaml", (1, 1))
+        found = scan.scan(one)
+        ((_, seen),) = list(found)
+        assert seen.mask is not None
+        assert found.reused == reused
+        assert seen.mask.scan.names == ("background", names.strip("[]"))
+
+
 @pytest.fixture(params=["uint8", "uint16", "float32"])
 def one(request: pytest.FixtureRequest, tmp_path: Path) -> Pair:
     rng = np.random.default_rng(3)

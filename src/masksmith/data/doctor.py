@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from masksmith import labels
-from masksmith.classes import ClassTable
+from masksmith.classes import IGNORED_NAMES, ClassTable
 from masksmith.data import relations, splits
 from masksmith.data.checks import CHECKS, copies
 from masksmith.data.dataset import Dataset, Pair
@@ -111,7 +111,7 @@ def examine(
     findings += copies.findings(view, met)
     if decision is None:
         return Checkup(dataset, None, None, tuple(grouped(findings)), folds, tuple(met), seen)
-    findings += _about_table(decision, dataset.table_file)
+    findings += [*_about_table(decision, dataset.table_file), *_about_storage(scans, decision)]
     fingerprint = summarize(seen, [p.split for p in dataset.pairs], decision.table)
     return Checkup(dataset, decision, fingerprint, tuple(grouped(findings)), folds, tuple(met), seen)
 
@@ -222,10 +222,26 @@ def _about_table(decision: Decision, source: Path | None) -> list[Finding]:
                 () if source is None else (source,),
             )
         )
-    ignored = [e.name for e in decision.table.ignored]
-    if ignored:
-        found.append(note("ignore", f"ignored in loss and figures: {', '.join(ignored)}", "class table"))
+    for entry in decision.table.ignored:
+        color, by_name = decision.table.encoding == "color", entry.name.lower() in IGNORED_NAMES
+        stands = f"colour {entry.color}" if color else f"value {entry.value}"
+        cause = f"{stands}, by its name; the column role of classes.csv says otherwise" if by_name else stands
+        found.append(note("ignore", f"ignored in loss and figures: {entry.name} ({cause})", "class table"))
     return found
+
+
+def _about_storage(scans: Sequence[MaskScan], decision: Decision) -> list[Finding]:
+    """A word on masks that are stored in several ways and yet mean the same."""
+    ways = {
+        "in colour": sum(s.masks for s in scans if s.values is None),
+        "with a palette": sum(s.masks for s in scans if s.from_palette),
+        "in grey": sum(s.masks for s in scans if s.values is not None and not s.from_palette and s.reader == "picture"),
+    }
+    met = [f"{count} {way}" for way, count in ways.items() if count]
+    if len(met) < 2:
+        return []
+    by = {"color": "colour", "name": "name"}.get(decision.table.encoding, "value")
+    return [note("storage", f"masks are stored in several ways ({', '.join(met)}); all are read by {by}", "masks")]
 
 
 def _too_few(dataset: Dataset) -> Finding:

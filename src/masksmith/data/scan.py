@@ -56,6 +56,7 @@ def scan(pairs: Sequence[Pair], progress: Progress = lambda done, total: None, *
         progress: called with (pairs done, pairs in all).
         kept: use and write what earlier scans of this machine have seen.
     """
+    _name_files.cache_clear()  # kept for the folder's many files, not from one scan to the next
     memory = _Memory(_place() if kept else None)
     packed: list[bytes] = []
     reused = 0
@@ -107,8 +108,13 @@ def _key(pair: Pair) -> str:
 @lru_cache(maxsize=64)
 def _name_files(folder: Path) -> str:
     """The state of the files that may name YOLO's classes."""
-    found = [p for home in (folder, *folder.parents[:3]) for p in sorted(home.glob("*.y*ml"))]
-    return " ".join(f"{p} {p.stat().st_mtime_ns}" for p in found)
+    folder = folder.absolute()
+    found = []
+    for path in (p for home in (folder, *folder.parents[:3]) for p in sorted(home.glob("*.y*ml"))):
+        with suppress(OSError):  # a link to nowhere
+            stat = path.stat()
+            found.append(f"{path} {stat.st_size} {stat.st_mtime_ns}")
+    return " ".join(found)
 
 
 def _place() -> Path:

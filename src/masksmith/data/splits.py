@@ -97,9 +97,8 @@ def _read(path: Path) -> tuple[dict[str, tuple[str, str]], dict[str, tuple[str, 
         value = (split_name(row["split"], path, number), row.get("group", ""))
         if row.get("image"):
             by_image[row["image"].split("|")[0]] = value
-        if row.get("name"):
-            if by_name.setdefault(row["name"], value) != value:
-                unclear.add(row["name"])
+        if row.get("name") and by_name.setdefault(row["name"], value) != value:
+            unclear.add(row["name"])
     # Parts may hold pictures of one name; such a name says nothing.
     return by_image, {name: value for name, value in by_name.items() if name not in unclear}
 

@@ -84,7 +84,7 @@ def read(source: LabelSource, grid: Grid) -> RawMask:
         check_size(picture.get("width"), picture.get("height"), grid, source.path)
         found = index.annotations.get(picture["id"], ())
         regions = [region for annotation in found for region in _regions(annotation, index, grid, source.path)]
-        return draw(regions, index.names, grid, source.path)
+        return draw(regions, index.names, grid, source.path, source.overlapping)
 
 
 def _index(path: Path) -> _Index:

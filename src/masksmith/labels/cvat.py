@@ -72,7 +72,7 @@ def read(source: LabelSource, grid: Grid) -> RawMask:
         drawn = [element for element in picture if element.tag in _SHAPES]
         drawn.sort(key=lambda element: _whole(element, "z_order", where) or 0)
         regions = [_SHAPES[element.tag](element, _label(element, where), where) for element in drawn]
-        return draw(regions, index.names, grid, where)
+        return draw(regions, index.names, grid, where, source.overlapping)
 
 
 def _index(path: Path) -> _Index:

@@ -93,7 +93,7 @@ def read(source: LabelSource, grid: Grid) -> RawMask:
         reference = images.georeference(grid.image)
         if reference is None:
             _check_pixels(drawing, source.path, grid)
-            return draw(drawing.regions, drawing.names, grid, source.path)
+            return draw(drawing.regions, drawing.names, grid, source.path, source.overlapping)
         if reference.epsg is None:
             raise fault(
                 grid.image,
@@ -105,7 +105,7 @@ def read(source: LabelSource, grid: Grid) -> RawMask:
         change = None if world == reference.epsg else _transformer(world, reference.epsg, source.path)
         chosen = _near(drawing, change, reference.bounds())
         placed = (_on_grid(region, change, reference, source.path) for region in chosen)
-        return draw(filter(None, placed), drawing.names, grid, source.path)
+        return draw(filter(None, placed), drawing.names, grid, source.path, source.overlapping)
 
 
 @lru_cache(maxsize=4)  # one file often covers a whole set of tiles

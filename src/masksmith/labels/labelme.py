@@ -70,7 +70,7 @@ def read(source: LabelSource, grid: Grid) -> RawMask:
         check_size(data.get("imageWidth"), data.get("imageHeight"), grid, path)
         found = (_region(shape, f"{path}, shape {number}") for number, shape in enumerate(shapes, 1))
         regions = [region for region in found if region is not None]
-        return draw(regions, name_table(region.name for region in regions), grid, path)
+        return draw(regions, name_table(region.name for region in regions), grid, path, source.overlapping)
 
 
 def _region(shape: dict[str, Any], where: str) -> Region | None:

@@ -13,13 +13,45 @@ import numpy.typing as npt
 
 from masksmith import images
 from masksmith.errors import DataError
+from masksmith.keys import join_layers
 from masksmith.labels.source import Grid, LabelSource, RawMask
+from masksmith.limits import MAX_OVERLAPPING_CLASSES
 
 
 def read(source: LabelSource, grid: Grid | None = None) -> RawMask:
     """A mask picture; see :func:`read_file`. The grid is not needed: it has its own."""
     del grid
-    return read_file(source.path)
+    return read_layers(source.path) if source.overlapping else read_file(source.path)
+
+
+def read_layers(path: Path) -> RawMask:
+    """A mask with a band for each class, of which a pixel may have several.
+
+    Raises:
+        DataError: it cannot be read, has one band alone, too many, or more than two values in one.
+    """
+    picture = images.read(path)
+    bands = picture.pixels_HWC.shape[2]
+    if picture.indices_HW is not None or not 2 <= bands <= MAX_OVERLAPPING_CLASSES + 1:  # one may be ignored
+        one = picture.indices_HW is not None or bands == 1
+        raise DataError(
+            where=path,
+            expected=f"2 to {MAX_OVERLAPPING_CLASSES} bands, one for each of the classes that overlap",
+            received="one value a pixel" if one else f"{bands} bands",
+            remedy="leave --overlapping out, or save a band for each class (TIFF, NPY)",
+        )
+    whole = _whole_numbers(picture.pixels_HWC, path)
+    on = whole != 0
+    for band in range(bands):
+        set_HW = whole[..., band][on[..., band]]
+        if set_HW.size and set_HW.min() != set_HW.max():
+            raise DataError(
+                where=path,
+                expected="0 and one other value in each of the bands",
+                received=f"{len(np.unique(set_HW))} values beside 0 in band {band + 1}",
+                remedy="save each class as a band of 0 and 255",
+            )
+    return RawMask(join_layers(np.moveaxis(on, 2, 0)), bands=bands, overlapping=True)
 
 
 def read_file(path: Path) -> RawMask:
@@ -72,6 +104,8 @@ def read_instances(source: LabelSource, grid: Grid) -> RawMask:
                 remedy=f"export the mask at the size of {grid.image.name}",
             )
         union |= (pixels != 0).any(axis=2)
+    if source.overlapping:
+        return RawMask(union.astype(np.uint16), names=("object",), overlapping=True)
     return RawMask(union, None, names=("background", "object"))
 
 
@@ -85,7 +119,7 @@ def _bands(whole_HWC: npt.NDArray[np.integer], path: Path) -> RawMask:
             where=path,
             expected=f"one of {whole_HWC.shape[2]} bands set for each pixel",
             received=f"several in {100 * share:.1f} % of the pixels",
-            remedy="save it as an index mask or as a colour mask; classes that overlap are not supported",
+            remedy="let classes overlap with --overlapping, or save it as an index mask or as a colour mask",
         )
     values = np.where(on.any(axis=2), on.argmax(axis=2) + 1, 0).astype(np.uint16)
     return RawMask(values, None, bands=whole_HWC.shape[2])

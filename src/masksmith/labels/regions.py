@@ -22,7 +22,7 @@ from pycocotools import mask as coco_mask
 
 from masksmith.errors import DataError
 from masksmith.labels.source import Grid, LabelSource, RawMask
-from masksmith.limits import MAX_ANNOTATION_BYTES, MAX_PICTURE_PIXELS
+from masksmith.limits import MAX_ANNOTATION_BYTES, MAX_OVERLAPPING_CLASSES, MAX_PICTURE_PIXELS
 
 F64 = npt.NDArray[np.float64]
 Bool = npt.NDArray[np.bool_]
@@ -68,8 +68,10 @@ def name_table(found: Iterable[str]) -> tuple[str, ...]:
     return (BACKGROUND, *dict.fromkeys(name for name in found if not is_background(name)))
 
 
-def draw(regions: Iterable[Region], names: tuple[str, ...], grid: Grid, where: object) -> RawMask:
-    """Fill the regions in their order, later ones over earlier ones.
+def draw(
+    regions: Iterable[Region], names: tuple[str, ...], grid: Grid, where: object, overlapping: bool = False
+) -> RawMask:
+    """Fill the regions in their order, later ones over earlier ones, or each name in its own layer.
 
     Edges follow the COCO rule, holes are cut out, what is outside the picture is cut off, and an
     outline without an area is left out.
@@ -77,46 +79,71 @@ def draw(regions: Iterable[Region], names: tuple[str, ...], grid: Grid, where: o
     Raises:
         DataError: a coordinate is not a number, or an outline is too long to be drawn.
     """
+    if overlapping:
+        return _draw_layers(regions, names[1:], grid, where)
     if len(names) > np.iinfo(np.uint16).max:
         raise fault(where, "at most 65,535 names", f"{len(names):,}", "give the classes fewer names")
     values_HW = np.zeros((grid.height, grid.width), np.uint8 if len(names) <= 256 else np.uint16)
     index = {name: position for position, name in enumerate(names)}
+    over = 0
     for region in regions:
         value = 0 if is_background(region.name) else index[region.name]
-        if region.mask_HW is not None:
-            _paste(values_HW, region, value)
-        elif region.rings:
-            _fill(values_HW, region.rings, value, where)
-    return RawMask(values_HW, names=names)
+        part_HW, inside_HW = _placed(values_HW, region, where)
+        before = part_HW[inside_HW]
+        over += int(np.count_nonzero((before != value) & (before != 0))) if value else 0
+        part_HW[inside_HW] = value
+    return RawMask(values_HW, names=names, drawn_over=over)
 
 
-def _paste(values_HW: npt.NDArray[np.integer], region: Region, value: int) -> None:
+def _draw_layers(regions: Iterable[Region], names: tuple[str, ...], grid: Grid, where: object) -> RawMask:
+    """Each name in a bit of its own; a region of the background says nothing there."""
+    if len(names) > MAX_OVERLAPPING_CLASSES + 1:  # one of them may be ignored
+        raise fault(
+            where,
+            f"at most {MAX_OVERLAPPING_CLASSES} names of classes that overlap",
+            f"{len(names):,}",
+            "remove the names that are not used, or leave --overlapping out",
+        )
+    bits_HW = np.zeros((grid.height, grid.width), np.uint16)
+    for region in regions:
+        if not is_background(region.name):
+            part_HW, inside_HW = _placed(bits_HW, region, where)
+            part_HW[inside_HW] |= np.uint16(1 << names.index(region.name))
+    return RawMask(bits_HW, names=names, overlapping=True)
+
+
+def _placed(values_HW: npt.NDArray[np.integer], region: Region, where: object) -> tuple[npt.NDArray[np.integer], Bool]:
+    """The part of the picture that a region can reach, to be written to, and the region in it."""
+    if region.mask_HW is None:
+        return _inside(values_HW, region.rings, where) if region.rings else _nothing(values_HW)
     mask_HW = region.mask_HW
-    if mask_HW is None:
-        return
     top, left = max(0, region.top), max(0, region.left)
     mask_HW = mask_HW[top - region.top :, left - region.left :]
     part_HW = values_HW[top:, left:][: mask_HW.shape[0], : mask_HW.shape[1]]
-    part_HW[mask_HW[: part_HW.shape[0], : part_HW.shape[1]]] = value
+    return part_HW, mask_HW[: part_HW.shape[0], : part_HW.shape[1]]
 
 
-def _fill(values_HW: npt.NDArray[np.integer], rings: Sequence[F64], value: int, where: object) -> None:
+def _nothing(values_HW: npt.NDArray[np.integer]) -> tuple[npt.NDArray[np.integer], Bool]:
+    return values_HW[:0], np.zeros((0, values_HW.shape[1]), np.bool_)
+
+
+def _inside(values_HW: npt.NDArray[np.integer], rings: Sequence[F64], where: object) -> tuple[npt.NDArray[np.integer], Bool]:
     """Fill within the region's own window, so that the cost follows the region and not the picture."""
     near = [_near(ring, where) for ring in rings]
     if len(near[0]) < 3:
-        return
+        return _nothing(values_HW)
     height, width = values_HW.shape
     # A pixel of margin: the rule never colours beyond it, and coordinates stay above zero, where
     # truncating is rounding down; so a window gives the pixels that the whole picture would.
     left, top = np.maximum(np.floor(near[0].min(axis=0)).astype(int) - 1, 0)
     right, bottom = np.minimum(np.ceil(near[0].max(axis=0)).astype(int) + 1, (width, height))
     if right <= left or bottom <= top:
-        return
+        return _nothing(values_HW)
     window, origin = (int(bottom - top), int(right - left)), np.array([left, top], np.float64)
     inside_HW = _filled(near[0] - origin, window, where)
     for hole in near[1:]:
         inside_HW &= ~_filled(hole - origin, window, where)
-    values_HW[top:bottom, left:right][inside_HW] = value
+    return values_HW[top:bottom, left:right], inside_HW
 
 
 def _filled(ring: F64, window: tuple[int, int], where: object) -> Bool:

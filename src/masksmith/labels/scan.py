@@ -42,6 +42,10 @@ class MaskScan:
     reader: str = "picture"
     masks: int = 1
     """How many masks these counts are of."""
+    overlapping: bool = False
+    """The values have a bit for each class; all of them are kept."""
+    drawn_over: int = 0
+    """Pixels in which a drawn region lies over one of another class."""
 
     @property
     def keys(self) -> Counts:
@@ -52,6 +56,10 @@ class MaskScan:
 def scan(raw: RawMask, source: LabelSource) -> MaskScan:
     """Count what a mask holds."""
     path, reader = source.path, source.reader
+    if raw.overlapping and raw.values_HW is not None:
+        counts, solid, distinct = _count(raw.values_HW, _is_solid(raw.values_HW), most=None)
+        about = {"names": raw.names, "bands": raw.bands, "reader": reader}
+        return MaskScan(path, counts, None, distinct=distinct, solid=solid, overlapping=True, **about)
     if raw.values_HW is not None:
         counts, solid, distinct = _count(raw.values_HW, _is_solid(raw.values_HW))
         colors: Counts | None = None
@@ -63,6 +71,7 @@ def scan(raw: RawMask, source: LabelSource) -> MaskScan:
                 colors[palette[value]] = colors.get(palette[value], 0) + n
         elif raw.colors_HW3 is not None:
             colors = {pack((v, v, v)): n for v, n in counts.items()}
+        drawn = {"names": raw.names, "bands": raw.bands, "drawn_over": raw.drawn_over}
         return MaskScan(path, counts, colors, raw.from_palette, palette, raw.names, raw.bands, distinct, solid, reader)
     assert raw.colors_HW3 is not None  # noqa: S101  a mask has one or the other
     keys = pack_pixels(raw.colors_HW3)
@@ -84,6 +93,7 @@ def merged(scans: Iterable[MaskScan]) -> list[MaskScan]:
                 one.bands,
                 one.path.suffix.lower(),
                 one.reader,
+                one.overlapping,
             ),
         )
         before = found.get(key)
@@ -99,6 +109,7 @@ def _sum(a: MaskScan, b: MaskScan) -> MaskScan:
         solid=_add(a.solid, b.solid) or {},
         distinct=max(a.distinct, b.distinct),
         masks=a.masks + b.masks,
+        drawn_over=a.drawn_over + b.drawn_over,
     )
 
 
@@ -115,7 +126,9 @@ def _is_solid(pixels: npt.NDArray[np.integer]) -> npt.NDArray[np.bool_]:
     return np.asarray(same if same.ndim == 2 else same.all(axis=2), np.bool_)
 
 
-def _count(keys_HW: npt.NDArray[np.integer], solid_HW: npt.NDArray[np.bool_]) -> tuple[Counts, Counts, int]:
+def _count(
+    keys_HW: npt.NDArray[np.integer], solid_HW: npt.NDArray[np.bool_], most: int | None = MAX_SCANNED_KEYS
+) -> tuple[Counts, Counts, int]:
     if keys_HW.size == 0:
         return {}, {}, 0
     if int(keys_HW.max()) < 1 << 16:
@@ -126,7 +139,7 @@ def _count(keys_HW: npt.NDArray[np.integer], solid_HW: npt.NDArray[np.bool_]) ->
     else:
         keys, inverse, numbers = np.unique(keys_HW, return_inverse=True, return_counts=True)
         inside = np.bincount(inverse.reshape(keys_HW.shape)[solid_HW], minlength=len(keys))
-    kept = np.argsort(-numbers, kind="stable")[:MAX_SCANNED_KEYS]
+    kept = np.argsort(-numbers, kind="stable")[:most]
     kept = kept[np.argsort(keys[kept])]
     return (
         {int(keys[i]): int(numbers[i]) for i in kept},

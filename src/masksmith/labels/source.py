@@ -16,12 +16,14 @@ import numpy.typing as npt
 class LabelSource:
     """The annotation of one picture: its files, and the key of ``READERS`` that reads them.
 
-    ``key`` is the picture's name inside a file that annotates many (COCO, CVAT).
+    ``key`` is the picture's name inside a file that annotates many (COCO, CVAT). With ``overlapping``
+    every class has a layer of its own.
     """
 
     files: tuple[Path, ...]
     reader: str = "picture"
     key: str = ""
+    overlapping: bool = False
 
     @property
     def path(self) -> Path:
@@ -43,7 +45,8 @@ class RawMask:
     """A mask as stored.
 
     A grey one has values, a colour one has colours, a palette one has both. Drawn regions have
-    values that count in ``names``, of which the first is "background".
+    values that count in ``names``, of which the first is "background". Of classes that overlap bit k
+    of a value says that layer k is there: band k + 1, or ``names[k]``.
     """
 
     values_HW: npt.NDArray[np.integer] | None
@@ -52,3 +55,6 @@ class RawMask:
     names: tuple[str, ...] = ()
     bands: int = 1
     """Bands of the file, of which a pixel has one at most; 1 for a mask of values or colours."""
+    overlapping: bool = False
+    drawn_over: int = 0
+    """Pixels in which a drawn region lies over one of another class."""

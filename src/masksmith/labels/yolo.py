@@ -84,7 +84,7 @@ def read(source: LabelSource, grid: Grid) -> RawMask:
                 where, f"a class below {len(names)}, as {named_by} names them", str(number), "add its name there"
             )
         regions.append(Region(names[number], (_outline(values, grid),)))
-    return draw(regions, name_table(names), grid, path)
+    return draw(regions, name_table(names), grid, path, source.overlapping)
 
 
 def _numbers(line: str, where: object) -> tuple[int, F64]:

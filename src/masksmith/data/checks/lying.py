@@ -48,12 +48,18 @@ def turned_or_shifted(view: Overview) -> list[Finding]:
     if shifted and _believable_shift(view, shifted, judged):
         shifts = np.array([view.rows[i].shift_px for i in shifted])  # type: ignore[union-attr]
         down, right = np.median(shifts, axis=0)
-        found.append(
-            _finding(
-                view, "shifted", shifted, f"shifted by about {-down:.0f} pixels down and {-right:.0f} to the right"
-            )
-        )
+        found.append(_finding(view, "shifted", shifted, _words(-float(down), -float(right))))
     return found
+
+
+def _words(down: float, right: float) -> str:
+    """Where the masks lie, as a person would say it."""
+    ways = [
+        f"{abs(px):.0f} pixels {there if px > 0 else back}"
+        for px, there, back in ((down, "too low", "too high"), (right, "too far right", "too far left"))
+        if abs(px) >= 1
+    ]
+    return f"about {' and '.join(ways)}"
 
 
 def _of_most(members: list[int], judged: list[int]) -> bool:
@@ -86,7 +92,7 @@ def _finding(view: Overview, kind: str, members: list[int], how: str) -> Finding
         kind,
         str(paths[0]),
         "masks whose edges lie on edges of their pictures",
-        f"{how} against the picture, it seems, in {len(paths)} of {len(view.pairs)}: {listed(p.name for p in paths)}",
+        f"{how}, it seems, in {len(paths)} of {len(view.pairs)}: {listed(p.name for p in paths)}",
         "look at their overlays (masksmith check --report), and export the masks again",
         paths,
     )

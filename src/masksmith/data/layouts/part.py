@@ -5,7 +5,7 @@ Rule: folders are walked here, and no file is opened but by the sniffers of ``la
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -75,15 +75,19 @@ def pictures_below(folder: Path) -> list[tuple[str, Path]]:
     return [(_relative_name(p, folder), p) for p in deep]
 
 
-def annotations_below(folder: Path) -> Labels:
-    """The annotations in a folder, or, where it has none, in its folders."""
-    here = labels.collect((_name(p), p) for p in visible(folder))
-    if here and any(s.reader != "instances" for sources in here.by_name.values() for s in sources):
-        return here
-    deep = [p for p in sorted(folder.rglob("*")) if p.is_file()]
-    if any(p.is_dir() and any(q.is_dir() for q in p.iterdir()) for p in visible(folder)) or not here:
-        return labels.collect((_relative_name(p, folder), p) for p in deep)
-    return here
+def annotations_below(folder: Path, names: Container[str]) -> Labels:
+    """The annotations in a folder, or, where it has none, in its folders.
+
+    A folder of the name of a picture holds a file for each of its things.
+    """
+    here = visible(folder)
+    stacks = [(p.name, p) for p in here if p.is_dir() and p.name in names]
+    files = [(images.stem(p), p) for p in here if not p.is_dir()]
+    if found := labels.collect(stacks + files):
+        return found
+    deep = sorted(p for p in folder.rglob("*") if p.is_file() or _relative_name(p, folder) in names)
+    inside = {p for p in deep if p.is_dir()}
+    return labels.collect((_relative_name(p, folder), p) for p in deep if p.parent not in inside)
 
 
 def by_name(found: Iterable[tuple[str, Path]], where: Path) -> tuple[dict[str, tuple[Path, ...]], list[Finding]]:
@@ -110,12 +114,9 @@ def by_name(found: Iterable[tuple[str, Path]], where: Path) -> tuple[dict[str, t
 def two_folders(split: str, image_folder: Path, mask_folder: Path) -> Part:
     """A part of a folder of pictures and a folder of annotations."""
     pictures, findings = by_name(pictures_below(image_folder), image_folder)
-    return Part(split, image_folder, mask_folder, pictures, annotations_below(mask_folder), findings=findings)
-
-
-def _name(path: Path) -> str:
-    return path.name if path.is_dir() else images.stem(path)
+    return Part(split, image_folder, mask_folder, pictures, annotations_below(mask_folder, pictures), findings=findings)
 
 
 def _relative_name(path: Path, folder: Path) -> str:
-    return path.relative_to(folder).with_name(images.stem(path)).as_posix()
+    stem = path.name if path.is_dir() else images.stem(path)
+    return path.relative_to(folder).with_name(stem).as_posix()
