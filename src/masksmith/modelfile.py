@@ -11,7 +11,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, cast, get_args
 
 import safetensors
 import safetensors.torch
@@ -72,7 +72,7 @@ def write(path: Path, model: ModelFile) -> None:
         "preprocessing": model.preprocessing.to_dict(),
         "recipe": model.recipe.model_dump(mode="json"),
         "figures": dict(model.figures),
-    }
+    } | ({"overlapping": True} if model.table.overlapping else {})
     write_tensors(path, model.weights, about)
 
 
@@ -96,7 +96,10 @@ def read(path: Path) -> ModelFile:
         return ModelFile(
             network=about["network"],
             table=ClassTable(
-                tuple(_entry(*row) for row in about["classes"]), _encoding(about["encoding"]), bool(about.get("snap"))
+                tuple(_entry(*row) for row in about["classes"]),
+                _encoding(about["encoding"]),
+                snap=bool(about.get("snap")),
+                overlapping=bool(about.get("overlapping")),
             ),
             preprocessing=Preprocessing.from_dict(about["preprocessing"]),
             recipe=recipe.parse(about["recipe"], where=path),
@@ -166,4 +169,7 @@ def _entry(name: str, color: list[int], value: int, ignored: bool) -> Entry:
 
 
 def _encoding(text: str) -> Encoding:
-    return next((known for known in get_args(Encoding) if known == text), "value")
+    for known in get_args(Encoding):
+        if known == text:
+            return cast("Encoding", known)
+    raise ValueError(f'masks read by "{text}"')

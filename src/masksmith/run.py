@@ -18,7 +18,7 @@ from masksmith.classes import ClassTable
 from masksmith.data import pairing
 from masksmith.data.dataset import Dataset
 from masksmith.data.findings import Finding
-from masksmith.data.layouts.lists import part_of
+from masksmith.data.layouts.lists import JOINT, part_of
 from masksmith.errors import DataError, RunError
 from masksmith.modelfile import ModelFile
 from masksmith.recipe import Recipe
@@ -132,7 +132,8 @@ class Run:
             DataError: classes.csv is missing or damaged.
         """
         path = self.path / "classes.csv"
-        return ClassTable(classes.read_csv(path), classes.read_encoding(path))
+        encoding, overlapping = classes.read_encoding(path), classes.read_overlapping(path)
+        return ClassTable(classes.read_csv(path), encoding, overlapping=overlapping)
 
     def _gone(self, missing: Sequence[Finding]) -> RunError:
         return RunError(
@@ -149,7 +150,7 @@ class Run:
         with self.split_file.open(newline="", encoding="utf-8") as file:
             rows = [row for row in csv.DictReader(file) if row.get("image") and row.get("split")]
         names = Counter(row["name"] for row in rows)
-        by_path = {Path(row["image"]).resolve(): row["split"] for row in rows}
+        by_path = {Path(row["image"].split(JOINT)[0]).resolve(): row["split"] for row in rows}
         return by_path, {row["name"]: row["split"] for row in rows if names[row["name"]] == 1}
 
     def write_log(self, rows: Sequence[Sequence[object]]) -> None:

@@ -45,6 +45,8 @@ class Alignment:
 
 def measure(grey_HW: F32, keys_HW: npt.NDArray[Any]) -> Alignment | None:
     """Compare a picture (H, W) with the keys of its mask (H, W); None where either has no edges."""
+    height_px, width_px = grey_HW.shape
+    grey_HW, keys_HW = _halved(grey_HW, keys_HW)
     scale = min(1.0, _SIDE_PX / max(grey_HW.shape))
     picture, mask = _small(_gradient(grey_HW), scale), _small(_boundary(keys_HW), scale)
     picture, mask = _normalised(picture), _normalised(mask)
@@ -59,8 +61,19 @@ def measure(grey_HW: F32, keys_HW: npt.NDArray[Any]) -> Alignment | None:
     height, width = surface.shape
     y, x = (int(v) for v in np.unravel_index(int(surface.argmax()), surface.shape))
     dy, dx = (y - height if y > height // 2 else y), (x - width if x > width // 2 else x)
-    shift = (dy * grey_HW.shape[0] / height, dx * grey_HW.shape[1] / width)
+    shift = (dy * height_px / height, dx * width_px / width)
     return Alignment(_score(picture, mask), best, scores[best], shift, float(surface[y, x]))
+
+
+def _halved(grey_HW: F32, keys_HW: npt.NDArray[Any]) -> tuple[F32, npt.NDArray[Any]]:
+    """Both at a half, a third, … of their size, as long as twice what is compared is left."""
+    step = max(grey_HW.shape) // (2 * _SIDE_PX)
+    if step < 2:
+        return grey_HW, keys_HW
+    height, width = (n // step for n in grey_HW.shape)
+    cut = grey_HW[: height * step, : width * step]
+    small = cv2.resize(cut, (width, height), interpolation=cv2.INTER_AREA)
+    return np.asarray(small, np.float32), keys_HW[step // 2 :: step, step // 2 :: step][:height, :width]
 
 
 def _gradient(grey_HW: F32) -> F32:

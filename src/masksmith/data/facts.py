@@ -21,6 +21,7 @@ from masksmith.data import alignment, signature
 from masksmith.data.alignment import Alignment
 from masksmith.data.pairing import Pair
 from masksmith.errors import DataError
+from masksmith.keys import set_bits
 from masksmith.labels import Grid, MaskScan, RawMask
 
 # Keys of a mask whose things are counted; a mask with more is no mask of classes.
@@ -29,6 +30,8 @@ _KEYS_MEASURED = 24
 _CHANNELS_MEASURED = 16
 # The side of what is measured of a picture; things of a pixel or two in larger ones are missed.
 _SIDE_MEASURED_PX = 512
+# Means over every second pixel of every second row are as good, where there are many.
+_MEANS_STEP = 2
 # Larger floats, and what is no number, count as nothing: their square must fit 64 bits.
 _LARGEST = 1e150
 # What a picture and its own copy in grey have in common.
@@ -125,7 +128,11 @@ def _raw_mask(pair: Pair, grid: Grid, errors: list[tuple[str, str, str, str, str
 def _kind(error: DataError) -> str:
     if error.expected.startswith("the size of"):
         return "size"
-    return "corrupt" if "readable" in error.expected else "encoding" if "bands" in error.expected else "corrupt"
+    if error.expected.endswith("bands set for each pixel"):
+        return "overlap"
+    if "classes that overlap" in error.expected and "names" in error.expected:
+        return "class table"
+    return "encoding" if "bands" in error.expected and "readable" not in error.expected else "corrupt"
 
 
 def _mask_alone(pair: Pair, errors: list[tuple[str, str, str, str, str]]) -> MaskFacts | None:
@@ -202,7 +209,8 @@ def _mask(pair: Pair, raw: RawMask, grey: npt.NDArray[np.float32], pixels: npt.N
     scan = labels.scan(raw, pair.label)
     keys = _keys(raw)
     fits = (height, width) == grey.shape
-    things = _things(keys, scan, pixels) if fits and scan.distinct <= _KEYS_MEASURED else {}
+    measured = fits and (scan.distinct <= _KEYS_MEASURED or scan.overlapping)
+    things = (_layer_things if scan.overlapping else _things)(keys, scan, pixels) if measured else {}
     aligned = alignment.measure(grey, keys) if fits and scan.distinct <= _KEYS_MEASURED else None
     stored = raw.colors_HW3 if raw.colors_HW3 is not None else raw.values_HW
     same = bool(
@@ -242,27 +250,44 @@ def _things(keys_HW: npt.NDArray[Any], scan: MaskScan, pixels: npt.NDArray[Any])
     step = -(-max(keys_HW.shape) // _SIDE_MEASURED_PX)
     keys_HW, pixels = keys_HW[::step, ::step], pixels[::step, ::step, :_CHANNELS_MEASURED]
     present = np.unique(list(scan.keys))
-    index_HW = np.searchsorted(present, keys_HW)
-    means, squares = _means(index_HW, pixels, len(present))
+    index_HW = np.searchsorted(present, keys_HW).astype(np.uint8)
+    sparse = _MEANS_STEP if min(index_HW.shape) >= _SIDE_MEASURED_PX // 2 else 1
+    means, squares = _means(index_HW[::sparse, ::sparse], pixels[::sparse, ::sparse], len(present))
     found: dict[int, Things] = {}
     for index, key in enumerate(present):
-        inside = (index_HW == index).view(np.uint8)
-        count, _, stats, _ = cv2.connectedComponentsWithStats(inside, connectivity=8)
-        if count == 1:  # thinner than the step
-            continue
-        # Without any other key there is no edge to be distant from.
-        distance = np.minimum(cv2.distanceTransform(inside, cv2.DIST_L2, 3), min(inside.shape) / 2)
-        found[int(key)] = Things(
-            count - 1,
-            float(np.median(stats[1:, cv2.CC_STAT_AREA])) * step**2,
-            _WIDTHS_PER_DISTANCE
-            * float(distance.sum(dtype=np.float64))
-            / int(stats[1:, cv2.CC_STAT_AREA].sum())
-            * step,
-            means[:, index].tolist(),
-            squares[:, index].tolist(),
-        )
+        thing = _measured(index_HW == index, step, means[:, index], squares[:, index])
+        if thing is not None:
+            found[int(key)] = thing
     return found
+
+
+def _layer_things(bits_HW: npt.NDArray[Any], scan: MaskScan, pixels: npt.NDArray[Any]) -> dict[int, Things]:
+    """The same for classes that overlap, by the one bit of each layer."""
+    step = -(-max(bits_HW.shape) // _SIDE_MEASURED_PX)
+    bits_HW, pixels = bits_HW[::step, ::step], pixels[::step, ::step, :_CHANNELS_MEASURED]
+    found: dict[int, Things] = {}
+    for layer in set_bits(int(np.bitwise_or.reduce(list(scan.keys), initial=0))):
+        inside = (bits_HW >> layer & 1).astype(np.bool_)
+        means, squares = _means(inside, pixels, 2)
+        thing = _measured(inside, step, means[:, 1], squares[:, 1])
+        if thing is not None:
+            found[1 << layer] = thing
+    return found
+
+
+def _measured(
+    inside_HW: npt.NDArray[np.bool_], step: int, mean_C: npt.NDArray[np.float64], square_C: npt.NDArray[np.float64]
+) -> Things | None:
+    """The patches of one key; None where they are thinner than the step."""
+    inside = inside_HW.view(np.uint8)
+    count, _, stats, _ = cv2.connectedComponentsWithStats(inside, connectivity=8)
+    if count == 1:
+        return None
+    # Without any other key there is no edge to be distant from.
+    distance = np.minimum(cv2.distanceTransform(inside, cv2.DIST_L2, 3), min(inside.shape) / 2)
+    area = stats[1:, cv2.CC_STAT_AREA]
+    width = _WIDTHS_PER_DISTANCE * float(distance.sum(dtype=np.float64)) / int(area.sum()) * step
+    return Things(count - 1, float(np.median(area)) * step**2, width, mean_C.tolist(), square_C.tolist())
 
 
 def _means(

@@ -24,7 +24,7 @@ from masksmith.errors import MasksmithError
 Progress = Callable[[int, int], None]
 
 # Changes with what `facts` measures: what an older version kept is not believed.
-_VERSION = 2
+_VERSION = 3
 # Pairs that wait for a thread, for each thread; more would hold more pictures in memory.
 _AHEAD = 2
 # Pairs between two writes to the disk: what an interruption loses.
@@ -93,7 +93,7 @@ def _look(pair: Pair) -> tuple[bytes, bool]:
 
 def _key(pair: Pair) -> str:
     """What identifies the content of a pair's files without reading them: place, size, time."""
-    parts = [pair.label.reader, pair.label.key]
+    parts = [pair.label.reader, pair.label.key, *(["overlapping"] if pair.label.overlapping else [])]
     if pair.label.reader == "yolo":
         parts.append(_name_files(pair.mask.parent))
     for path in (*pair.images, *pair.label.files):
