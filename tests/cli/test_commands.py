@@ -274,12 +274,18 @@ def test_split_numbers_folds_and_keeps_groups(tmp_path: Path, capsys: pytest.Cap
     table = tmp_path / "parts.csv"
     words = ["split", str(data), "-o", str(table), "--folds", "4", "--group-by", "^[^_]+"]
     assert main(words) == 0
-    assert "data.folds=4 data.fold=0" in capsys.readouterr().out.replace("\n", " ")
+    assert f"--split {table} data.fold=0" in capsys.readouterr().out.replace("\n", "")
     rows = [line.split(",") for line in table.read_text().splitlines()]
     assert rows[0][-1] == "fold"
     folds = {row[0]: row[-1] for row in rows[1:]}
     assert sorted(folds.values()) == sorted("00112233")
     assert all(folds[f"site{n}_a"] == folds[f"site{n}_b"] for n in range(4))
+    words = ["train", str(data), "--split", str(table), "data.fold=2", "-o", str(tmp_path / "run"), "--steps", "1", *TINY]
+    assert main(words) == 0
+    used = [line.split(",")[:2] for line in (tmp_path / "run" / "split.csv").read_text().splitlines()[1:]]
+    assert {name for name, part in used if part == "val"} == {name for name, fold in folds.items() if fold == "2"}
+    assert main([*words[:4], "data.fold=4", "-o", str(tmp_path / "other")]) == 2
+    assert "expected pictures of fold 4" in capsys.readouterr().err
     assert main(words) == 2  # the table is there
     assert "--overwrite" in capsys.readouterr().err
 

@@ -31,6 +31,7 @@ def command(
     layout: options.Layout = None,
     snap: options.Snap = False,
     instances: options.Instances = False,
+    overlapping: options.Overlapping = False,
     overwrite: options.Overwrite = False,
 ) -> None:
     """Split a data set: by the classes in the masks, related pictures kept together."""
@@ -42,7 +43,7 @@ def command(
     from masksmith.recipe import Recipe
 
     chosen = options.data_settings(images, masks, classes, ignore, skip_unmatched)
-    chosen |= options.layout_settings(layout, snap, instances, None, group_by)
+    chosen |= options.layout_settings(layout, snap, instances, overlapping, None, group_by)
     fractions = {"data.folds": folds, "data.val_fraction": val, "data.test_fraction": test}
     chosen |= {key: value for key, value in fractions.items() if value is not None}
     settings = Recipe().with_settings(chosen).data
@@ -58,5 +59,5 @@ def command(
     for finding in checkup.findings:
         if finding.kind == "split" or finding.severity == "warning":
             out.print(f"{finding.severity:<10}{finding.received}", markup=False)
-    use = f"data.folds={folds} data.fold=0" if folds else f"--split {output}"
+    use = f"--split {output}" + (" data.fold=0" if folds else "")
     out.print(f"table     {output}\nTrain with it: masksmith train {data or ''} {use} -o RUN", markup=False)

@@ -56,13 +56,18 @@ def grouped(pairs: Sequence[Pair], pattern: str | None) -> list[Pair]:
     return [replace(p, group=(m.group(1) if m.re.groups else m.group(0))) for p in pairs if (m := found[p.image])]
 
 
-def given(pairs: Sequence[Pair], path: Path) -> list[Pair]:
-    """The pairs with the parts that a table (name or image, split, and group if wanted) gives them.
+def given(pairs: Sequence[Pair], path: Path, fold: int | None = None) -> list[Pair]:
+    """The pairs with the parts that a table gives them.
+
+    Args:
+        pairs: what was found.
+        path: CSV or Parquet with the columns name or image, split, and group and fold if wanted.
+        fold: the fold of the table that is the validation part; the others are trained on.
 
     Raises:
-        DataError: the table cannot be read, or a picture is not in it.
+        DataError: the table cannot be read, has no such fold, or a picture is not in it.
     """
-    by_image, by_name = _read(path)
+    by_image, by_name = _read(path, fold)
     out, missing = [], []
     for pair in pairs:
         row = by_image.get(str(pair.image)) or by_image.get(str(pair.image.resolve())) or by_name.get(pair.name)
@@ -80,13 +85,22 @@ def given(pairs: Sequence[Pair], path: Path) -> list[Pair]:
     return out
 
 
-def _read(path: Path) -> tuple[dict[str, tuple[str, str]], dict[str, tuple[str, str]]]:
+def _read(path: Path, fold: int | None) -> tuple[dict[str, tuple[str, str]], dict[str, tuple[str, str]]]:
     if not path.is_file():
         raise DataError(where=path, expected="a table of parts", received="no such file", remedy="check the path")
     by_image: dict[str, tuple[str, str]] = {}
     by_name: dict[str, tuple[str, str]] = {}
     unclear: set[str] = set()
-    for number, row in enumerate(read_rows(path), 2):
+    rows = read_rows(path)
+    folds = {row.get("fold", "") for row in rows}
+    if fold is not None and str(fold) not in folds:
+        raise DataError(
+            where=path,
+            expected=f"pictures of fold {fold}",
+            received=f"the folds {listed(sorted(folds))}" if "fold" in rows[0] else "no column fold",
+            remedy="make the table with masksmith split --folds K",
+        )
+    for number, row in enumerate(rows, 2):
         if "split" not in row or not ("name" in row or "image" in row):
             raise DataError(
                 where=path,
@@ -94,7 +108,10 @@ def _read(path: Path) -> tuple[dict[str, tuple[str, str]], dict[str, tuple[str, 
                 received=", ".join(row),
                 remedy="correct the header",
             )
-        value = (split_name(row["split"], path, number), row.get("group", ""))
+        split = split_name(row["split"], path, number)
+        if fold is not None and row.get("fold", "").isdigit():
+            split = "val" if row["fold"] == str(fold) else "train"
+        value = (split, row.get("group", ""))
         if row.get("image"):
             by_image[row["image"].split("|")[0]] = value
         if row.get("name") and by_name.setdefault(row["name"], value) != value:
