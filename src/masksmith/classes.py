@@ -200,8 +200,6 @@ class ClassTable:
         keys = pack_pixels(raw) if self.encoding == "color" else raw.astype(np.int64, copy=False)
         present = unique_keys(keys)
         dtype = np.uint16 if self.overlapping else np.uint8
-        if len(present) == 0:
-            return np.zeros(raw.shape[:2], dtype)
         found = self.resolve(map(int, present), names)
         unknown = [k for k, index in found.items() if index is None]
         if unknown:

@@ -49,6 +49,13 @@ def is_ignored(mask_HW: Mask) -> npt.NDArray[np.bool_]:
     return found
 
 
+def as_mask(values_HW: npt.NDArray[np.generic], like: Mask) -> Mask:
+    """Values of any dtype as a mask of the same kind as another."""
+    if like.dtype == np.uint8:
+        return values_HW.astype(np.uint8, copy=False)
+    return values_HW.astype(np.uint16, copy=False)
+
+
 def set_bits(bits: int) -> list[int]:
     """The numbers of the bits that are set, lowest first.
 

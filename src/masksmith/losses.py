@@ -17,6 +17,7 @@ from torch import Tensor
 
 from masksmith.classes import IGNORE
 from masksmith.errors import RecipeError, unknown_name
+from masksmith.keys import IGNORED_BIT
 
 Loss = Callable[[Tensor, Tensor], Tensor]
 
@@ -120,8 +121,11 @@ def parse(expression: str) -> list[tuple[float, str]]:
     return terms
 
 
-def build(expression: str) -> Callable[[Tensor | list[Tensor], Tensor], Tensor]:
+def build(expression: str, *, overlapping: bool = False) -> Callable[[Tensor | list[Tensor], Tensor], Tensor]:
     """The weighted sum as one function; errors as in :func:`parse`.
+
+    With ``overlapping`` the target has a bit for each class, and each loss is its mean over the
+    classes, each of them a sigmoid of its own.
 
     It takes the logits, or the list of them that deep supervision gives (finest first): each
     coarser one is resized to the target and weighs half as much as the one before, all weights
@@ -141,9 +145,21 @@ def build(expression: str) -> Callable[[Tensor | list[Tensor], Tensor], Tensor]:
         top, left = (target_BHW.shape[-2] - height) // 2, (target_BHW.shape[-1] - width) // 2
         target = target_BHW[:, top : top + height, left : left + width]
         logits = logits.float()
+        if overlapping:
+            return torch.stack([weight * _of_layers(LOSSES[name], logits, target) for weight, name in terms]).sum()
         return torch.stack([weight * LOSSES[name](logits, target) for weight, name in terms]).sum()
 
     return total
+
+
+def _of_layers(loss: Loss, logits_BKHW: Tensor, bits_BHW: Tensor) -> Tensor:
+    """The mean over the classes of a loss of one logit against one bit."""
+    ignored = (bits_BHW & IGNORED_BIT) != 0
+    each = [
+        loss(logits_BKHW[:, k : k + 1], (bits_BHW >> k & 1).masked_fill(ignored, IGNORE))
+        for k in range(logits_BKHW.shape[1])
+    ]
+    return torch.stack(each).mean()
 
 
 def _overlap(logits_BKHW: Tensor, target_BHW: Tensor, *, false_positive: float, false_negative: float) -> Tensor:

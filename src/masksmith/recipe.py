@@ -45,10 +45,13 @@ class DataSettings(_Section):
     layout: str | None = Field(None, description="how the files lie, where it is not found by itself")
     snap: bool = Field(False, description="take mask values that no class has for the nearest class")
     instances: bool = Field(False, description="index masks number things, which are one class")
+    overlapping: bool = Field(False, description="classes may overlap: bands or drawn regions, a layer for each class")
     split: str | None = Field(None, description="a table of parts, a CSV with the columns name,split,group")
     group_by: str | None = Field(None, description="pattern in the names; pictures of one match stay in one part")
     folds: int | None = Field(None, ge=2, description="number of folds, in place of the two fractions")
-    fold: int = Field(0, ge=0, description="the fold that is the validation part, counted from 0")
+    fold: int | None = Field(
+        None, ge=0, description="the fold that is the validation part, counted from 0; of data.folds or of a table"
+    )
     unmatched: Literal["stop", "skip"] = Field("stop", description="what to do about a picture without a mask")
     val_fraction: float = Field(
         0.15, gt=0, lt=1, description="share of the pictures for validation, where the folders do not say"
@@ -58,9 +61,14 @@ class DataSettings(_Section):
     )
 
     @model_validator(mode="after")
-    def _fold_of_folds(self) -> DataSettings:
-        if self.folds is not None and self.fold >= self.folds:
+    def _fitting_each_other(self) -> DataSettings:
+        for key in ("instances", "snap"):
+            if self.overlapping and getattr(self, key):
+                raise _custom(f"data.overlapping or data.{key}", "both", "leave one of them out")
+        if self.folds is not None and (self.fold or 0) >= self.folds:
             raise _custom(f"data.fold from 0 to {self.folds - 1}", str(self.fold), "count the folds from 0")
+        if self.fold is not None and self.folds is None and self.split is None:
+            raise _custom("data.folds or data.split beside data.fold", "neither", "say how many folds there are")
         return self
 
     @field_validator("ignore", mode="before")
@@ -149,8 +157,8 @@ class Recipe(_Section):
     data: DataSettings = DataSettings()
     model: ModelSettings = ModelSettings()
     augment: AugmentSettings = AugmentSettings()
-    head: Literal["auto", "softmax", "sigmoid"] = Field(
-        "auto", description="sigmoid: one output for two classes; auto: as the preset, softmax for three classes up"
+    head: Literal["auto", "softmax", "sigmoid", "multilabel"] = Field(
+        "auto", description="sigmoid: one output for two classes; multilabel: one for each; auto: as data and preset"
     )
     loss: str = Field("ce+dice", description="a loss, or a weighted sum such as 0.5*ce+dice")
     optimizer: Literal["adam", "adamw", "sgd"] = "adamw"

@@ -26,6 +26,7 @@ KINDS: dict[str, str] = {
     "one value": "fault",
     "channels": "fault",
     "dtype": "fault",
+    "overlap": "fault",
     "encoding": "fault",
     "numbers": "fault",
     "too few": "fault",
@@ -152,6 +153,7 @@ FAULTY: dict[str, Faulty] = {
     "colour masks among index masks": Faulty(
         of_masks.colours_among_indices, "encoding", tuple(f"train/masks/img_00{i}.png" for i in (3, 4, 5))
     ),
+    "bands that overlap": Faulty(of_masks.bands_that_overlap, "overlap", ("masks/img_003.tif", "masks/img_004.tif")),
     "0/128 among 0/255": Faulty(of_masks.two_brightnesses, "encoding", tuple(f"img_00{i}_mask.png" for i in (3, 4, 5))),
     "numbered cells": Faulty(of_masks.numbered_things, "numbered things", ("masks/*",), ("class in one part",)),
     # The class table.

@@ -34,6 +34,7 @@ def command(
     layout: options.Layout = None,
     snap: options.Snap = False,
     instances: options.Instances = False,
+    overlapping: options.Overlapping = False,
     split: options.SplitTable = None,
     group_by: options.GroupBy = None,
     report: Annotated[
@@ -55,7 +56,7 @@ def command(
     from masksmith.recipe import Recipe
 
     chosen = options.data_settings(images, masks, classes, ignore, skip_unmatched)
-    chosen |= options.layout_settings(layout, snap, instances, split, group_by)
+    chosen |= options.layout_settings(layout, snap, instances, overlapping, split, group_by)
     settings = Recipe().with_settings(chosen).data
     if report is not None and report.suffix.lower() not in {".html", ".htm"}:
         raise InputError(
@@ -155,13 +156,13 @@ def _print_classes(checkup: Checkup, out: Console) -> None:
             rows.append([f"{entry.name} (ignored)", stands, *("" for _ in splits), ""])
             continue
         index = decision.table.classes.index(entry)
-        shares = (_share(fingerprint.class_pixels[s], index) for s in splits)
+        shares = (_share(fingerprint.class_pixels[s][index], fingerprint.counted(s)) for s in splits)
         rows.append([entry.name, stands, *shares, str(sum(held[s][index] for s in splits))])
-    rows.append(["all ignored pixels", "", *(_share(fingerprint.class_pixels[s], -1, of_all=True) for s in splits), ""])
+    ignored = [(fingerprint.class_pixels[s][-1], fingerprint.counted(s)) for s in splits]
+    rows.append(["all ignored pixels", "", *(_share(n, n + counted) for n, counted in ignored), ""])
     out.print(show.table(["class", by, *splits, "pictures"], rows))
     out.print()
 
 
-def _share(pixels: list[int], index: int, *, of_all: bool = False) -> str:
-    total = sum(pixels) if of_all else sum(pixels[:-1])
-    return f"{100 * pixels[index] / max(1, total):.2f} %" if pixels[index] else "none"
+def _share(pixels: int, total: int) -> str:
+    return f"{100 * pixels / max(1, total):.2f} %" if pixels else "none"

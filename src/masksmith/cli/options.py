@@ -31,6 +31,9 @@ Snap = Annotated[
 Instances = Annotated[
     bool, typer.Option("--instances", help="The masks number things (instances); all things are one class.")
 ]
+Overlapping = Annotated[
+    bool, typer.Option("--overlapping", help="Classes may overlap: a band or drawn regions for each of them.")
+]
 SplitTable = Annotated[
     str | None, typer.Option("--split", metavar="FILE", help="Which picture is in which part: name,split,group.")
 ]
@@ -61,13 +64,14 @@ def data_settings(
 
 
 def layout_settings(
-    layout: str | None, snap: bool, instances: bool, split: str | None, group_by: str | None
+    layout: str | None, snap: bool, instances: bool, overlapping: bool, split: str | None, group_by: str | None
 ) -> dict[str, object]:
     """Options on how files lie and are split, likewise."""
     given = {
         "data.layout": layout,
         "data.snap": snap or None,
         "data.instances": instances or None,
+        "data.overlapping": overlapping or None,
         "data.split": split,
         "data.group_by": group_by,
     }

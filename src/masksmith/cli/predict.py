@@ -33,7 +33,7 @@ def command(
     from masksmith import files
     from masksmith.cli import show
     from masksmith.inference import segmenter
-    from masksmith.outputs import OUTPUTS
+    from masksmith.outputs import endings, render
 
     wanted = _outputs(save)
     found = find_pictures(pictures)
@@ -44,10 +44,10 @@ def command(
             received="the same",
             remedy="give one of its own, or the masks would be taken for pictures the next time",
         )
-    targets = {name: {word: output / f"{name}_{word}.png" for word in wanted} for name in found}
-    for target in (t for row in targets.values() for t in row.values()):
-        files.refuse_existing(target, overwrite=overwrite)
     loaded = segmenter.load(run, device=device)
+    kinds = [ending for word in dict.fromkeys(wanted) for ending in endings(word, loaded.model.table)]
+    targets = {name: {ending: output / f"{name}_{ending}.png" for ending in kinds} for name in found}
+    _refuse_taken([t for row in targets.values() for t in row.values()], overwrite)
     files.make_folder(output)
     files.check_writable(output)
     rows: list[list[str]] = []
@@ -59,18 +59,33 @@ def command(
             except InputError as fault:  # one broken picture must not cost the others
                 faults.append(fault)
                 continue
-            for word, target in targets[name].items():
-                files.write_bytes(target, OUTPUTS[word](prediction))
+            for ending, content in (item for word in wanted for item in render(word, prediction).items()):
+                files.write_bytes(targets[name][ending], content)
             rows.append([picture.name, *(f"{100 * share:.1f} %" for share in prediction.shares().values())])
             shown.predicted(done, len(found))
     _print(rows, ["picture", *loaded.model.table.names])
     if rows and not quiet:
-        kinds = ", ".join(f"*_{word}.png" for word in wanted)
-        typer.echo(f"\n{len(rows)} picture{'s' if len(rows) > 1 else ''}: {kinds} in {output}")
+        written = ", ".join(f"*_{ending}.png" for ending in kinds)
+        typer.echo(f"\n{len(rows)} picture{'s' if len(rows) > 1 else ''}: {written} in {output}")
     for other in faults[1:]:
         typer.echo(f"masksmith: {other}", err=True)
     if faults:
         raise faults[0]
+
+
+def _refuse_taken(targets: list[Path], overwrite: bool) -> None:
+    """Nothing is written over, nor twice: a picture's name may end as that of another with a class does."""
+    from masksmith import files
+
+    if len(set(targets)) < len(targets):
+        raise InputError(
+            where=next(t for t in targets if targets.count(t) > 1),
+            expected="a file of its own for each picture and class",
+            received="one name for two",
+            remedy="predict the pictures into two folders",
+        )
+    for target in targets:
+        files.refuse_existing(target, overwrite=overwrite)
 
 
 def _outputs(save: str) -> list[str]:

@@ -17,9 +17,9 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from masksmith.classes import IGNORE, U8
 from masksmith.data.preprocessing import F32, Preprocessing
 from masksmith.errors import RecipeError
+from masksmith.keys import Mask, as_mask, ignored_value
 from masksmith.recipe import AugmentSettings
 
 Pixels = npt.NDArray[np.generic]
@@ -34,15 +34,15 @@ _BLUR_SIGMA_PX = 1.0
 
 def draw_crop(
     pixels_HWC: Pixels,
-    mask_HW: U8,
+    mask_HW: Mask,
     crop_px: int,
     settings: AugmentSettings,
     preprocessing: Preprocessing,
     rng: np.random.Generator,
-) -> tuple[F32, U8]:
-    """One training sample: float32 (crop, crop, C), standardised, and uint8 (crop, crop).
+) -> tuple[F32, Mask]:
+    """One training sample: float32 (crop, crop, C), standardised, and a mask (crop, crop) as it was.
 
-    What lies outside the picture is mirrored in the picture and ignored (255) in the mask.
+    What lies outside the picture is mirrored in the picture and ignored in the mask.
     """
     if settings.callable is not None:
         pixels_HWC, mask_HW = call_transform(load_transform(settings.callable), pixels_HWC.copy(), mask_HW.copy())
@@ -52,7 +52,7 @@ def draw_crop(
     return _photometric(preprocessing.standardize(crop_HWC), settings, rng), crop_mask
 
 
-def warp(pixels_HWC: Pixels, mask_HW: U8, matrix_23: npt.NDArray[np.float64], crop_px: int) -> tuple[Pixels, U8]:
+def warp(pixels_HWC: Pixels, mask_HW: Mask, matrix_23: npt.NDArray[np.float64], crop_px: int) -> tuple[Pixels, Mask]:
     """Picture and mask under one affine map from crop to picture coordinates (pixel centres).
 
     The picture is interpolated bilinearly, the mask takes the nearest pixel.
@@ -73,9 +73,14 @@ def warp(pixels_HWC: Pixels, mask_HW: U8, matrix_23: npt.NDArray[np.float64], cr
     ]
     warped = np.concatenate([p if p.ndim == 3 else p[..., None] for p in parts], axis=2)
     mask = cv2.warpAffine(
-        mask_HW, matrix_23, size, flags=flags | cv2.INTER_NEAREST, borderMode=cv2.BORDER_CONSTANT, borderValue=(IGNORE,)
+        mask_HW,
+        matrix_23,
+        size,
+        flags=flags | cv2.INTER_NEAREST,
+        borderMode=cv2.BORDER_CONSTANT,
+        borderValue=(ignored_value(mask_HW),),
     )
-    return warped, np.asarray(mask, np.uint8)
+    return warped, as_mask(np.asarray(mask), mask_HW)
 
 
 def load_transform(name: str) -> Transform:
@@ -102,7 +107,7 @@ def load_transform(name: str) -> Transform:
     return transform
 
 
-def call_transform(transform: Transform, pixels_HWC: Pixels, mask_HW: U8) -> tuple[Pixels, U8]:
+def call_transform(transform: Transform, pixels_HWC: Pixels, mask_HW: Mask) -> tuple[Pixels, Mask]:
     """Run somebody's transform and check what it answers.
 
     Raises:
@@ -127,7 +132,7 @@ def call_transform(transform: Transform, pixels_HWC: Pixels, mask_HW: U8) -> tup
             else ", ".join(f"{k}: {getattr(v, 'shape', type(v).__name__)}" for k, v in answer.items()),
             remedy="correct the callable",
         )
-    return (image if image.ndim == 3 else image[..., None]), mask.astype(np.uint8)
+    return (image if image.ndim == 3 else image[..., None]), as_mask(mask, mask_HW)
 
 
 def _draw_matrix(

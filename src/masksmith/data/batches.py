@@ -19,10 +19,11 @@ import torch
 from torch import Tensor
 
 from masksmith import images, labels
-from masksmith.classes import IGNORE, U8, ClassTable
+from masksmith.classes import ClassTable
 from masksmith.data.augment import Pixels, draw_crop
 from masksmith.data.dataset import Pair
 from masksmith.data.preprocessing import Preprocessing
+from masksmith.keys import Mask, ignored_value
 from masksmith.labels import Grid
 from masksmith.limits import CACHE_MEMORY_SHARE
 from masksmith.recipe import AugmentSettings
@@ -38,13 +39,13 @@ class PairReader:
         self.pairs = list(pairs)
         self.table = table
         self.preprocessing = preprocessing
-        self._kept: dict[int, tuple[Pixels, U8]] = {}
+        self._kept: dict[int, tuple[Pixels, Mask]] = {}
         self._room_bytes = psutil.virtual_memory().available * CACHE_MEMORY_SHARE
 
     def __len__(self) -> int:
         return len(self.pairs)
 
-    def read(self, index: int) -> tuple[Pixels, U8]:
+    def read(self, index: int) -> tuple[Pixels, Mask]:
         """Pair ``index``, its pixels conforming to the preprocessing.
 
         Raises:
@@ -58,7 +59,7 @@ class PairReader:
         pixels = self.preprocessing.conform(picture.pixels_HWC, pair.image)
         mask = labels.read_mask(pair.label, self.table, Grid(pair.image, *pixels.shape[:2]))
         if picture.valid_HW is not None:  # nothing is there to be learnt from
-            mask = np.where(picture.valid_HW, mask, np.uint8(IGNORE))
+            mask = np.where(picture.valid_HW, mask, mask.dtype.type(ignored_value(mask)))
         size = pixels.nbytes + mask.nbytes
         if size < self._room_bytes:
             self._room_bytes -= size

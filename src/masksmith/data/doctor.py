@@ -93,7 +93,9 @@ def examine(
     if seed is not None:  # a run has its parts; the table that they came from may be gone
         dataset = replace(dataset, pairs=tuple(splits.grouped(dataset.pairs, settings.group_by)))
         if settings.split is not None:
-            dataset = replace(dataset, pairs=tuple(splits.given(dataset.pairs, Path(settings.split))))
+            dataset = replace(dataset, pairs=tuple(splits.given(dataset.pairs, Path(settings.split), settings.fold)))
+    overlapping = settings.overlapping if table is None else table.overlapping
+    dataset = replace(dataset, pairs=tuple(_layered(p, overlapping) for p in dataset.pairs))
     seen = scan(dataset.pairs, progress, kept=kept)
     errors, scans = _gathered(seen)
     decision = _decide(scans, seen, dataset, settings, table)
@@ -114,6 +116,12 @@ def examine(
     findings += [*_about_table(decision, dataset.table_file), *_about_storage(scans, decision)]
     fingerprint = summarize(seen, [p.split for p in dataset.pairs], decision.table)
     return Checkup(dataset, decision, fingerprint, tuple(grouped(findings)), folds, tuple(met), seen)
+
+
+def _layered(pair: Pair, overlapping: bool) -> Pair:
+    """The pair with its annotation read as layers, or as exclusive classes."""
+    same = pair.label.overlapping == overlapping
+    return pair if same else replace(pair, label=replace(pair.label, overlapping=overlapping))
 
 
 def _gathered(seen: Scan) -> tuple[list[Finding], list[MaskScan]]:
@@ -173,15 +181,16 @@ def _split(
     pairs, told = _kept_together(dataset.pairs, met)
     numbers = None
     if settings.folds is not None:
+        fold = settings.fold or 0
         numbers = tuple(splits.folds(pairs, presence, settings.folds, seed))
         pairs = [
-            p if p.split == "test" else replace(p, split="val" if n == settings.fold else "train")
+            p if p.split == "test" else replace(p, split="val" if n == fold else "train")
             for p, n in zip(pairs, numbers, strict=True)
         ]
         more = [
             note(
                 "split",
-                f"fold {settings.fold} of {settings.folds}: {sum(p.split == 'train' for p in pairs)} train, {sum(p.split == 'val' for p in pairs)} val",
+                f"fold {fold} of {settings.folds}: {sum(p.split == 'train' for p in pairs)} train, {sum(p.split == 'val' for p in pairs)} val",
             )
         ]
     else:
@@ -211,7 +220,7 @@ def _kept_together(pairs: Sequence[Pair], met: Sequence[Relation]) -> tuple[list
 
 def _about_table(decision: Decision, source: Path | None) -> list[Finding]:
     found = []
-    if len(decision.table) == 1:
+    if len(decision.table) == 1 and not decision.table.overlapping:
         found.append(
             Finding(
                 "class table",

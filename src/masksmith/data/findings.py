@@ -34,6 +34,7 @@ FINDINGS: dict[str, Kind] = {
     "transposed": Kind("fault", "a mask whose height and width are exchanged", "turned back"),
     "picture as mask": Kind("fault", "a photograph where a mask is expected", "left out"),
     "lossy": Kind("fault", "a mask blurred by compression or smoothing", "snapped to the nearest class, or left out"),
+    "overlap": Kind("fault", "classes that overlap, where one was expected for each pixel"),
     "encoding": Kind("fault", "masks that mean the same by different values", "written as one index"),
     "undefined": Kind("fault", "a value or colour that no class has", "ignored, or left out"),
     "one value": Kind("fault", "masks that hold one value alone"),
@@ -64,6 +65,7 @@ FINDINGS: dict[str, Kind] = {
     "ignore": Kind("note", "what does not count"),
     "classes": Kind("note", "where the class table comes from"),
     "storage": Kind("note", "masks that are stored in several ways"),
+    "drawn over": Kind("note", "drawn regions that lie over those of another class"),
     "split": Kind("note", "how the pictures were split"),
     "layout": Kind("note", "how the files lie"),
 }

@@ -50,8 +50,14 @@ class Fingerprint:
     class_pixels: dict[str, list[int]]
     class_pictures: dict[str, list[int]]
     classes: tuple[ClassFacts, ...] = ()
+    counted_pixels: dict[str, int] = field(default_factory=dict)
+    """By split, where classes overlap: the pixels that are not ignored, of whatever classes."""
     spacing: float | None = None
     """The median side of a pixel on the earth, in the units of the coordinate system."""
+
+    def counted(self, split: str) -> int:
+        """The pixels of a part that count: of these a class has its share."""
+        return self.counted_pixels.get(split, sum(self.class_pixels[split][:-1]))
 
     @property
     def median_side(self) -> int:
@@ -78,6 +84,7 @@ class _Sums:
     """Channels -> sums, squares and counts, float64 (3, C): of the training part, and of all."""
     pixels: dict[str, F64] = field(default_factory=dict)
     holders: dict[str, F64] = field(default_factory=dict)
+    counted: Counter[str] = field(default_factory=Counter)
     spacings: list[float] = field(default_factory=list)
     things: dict[int, list[tuple[int, Things, bool]]] = field(default_factory=lambda: defaultdict(list))
     """Class -> (pixels, things, in the training part) of each picture that holds it."""
@@ -114,6 +121,7 @@ def summarize(seen: Iterable[tuple[Pair, PairFacts]], splits: Iterable[str], tab
         class_pixels={s: [int(n) for n in counts] for s, counts in sorted(sums.pixels.items())},
         class_pictures={s: [int(n) for n in counts] for s, counts in sorted(sums.holders.items())},
         classes=tuple(_class_facts(sums.things.get(i, [])) for i in range(len(table))),
+        counted_pixels=dict(sums.counted) if table.overlapping else {},
         spacing=float(np.median(sums.spacings)) if sums.spacings else None,
     )
 
@@ -147,14 +155,27 @@ def _add_mask(sums: _Sums, mask: MaskFacts, split: str, table: ClassTable) -> No
     answers = table.resolve(counts, mask.scan.names)
     pixels = np.zeros(len(table) + 1)
     for key, n in counts.items():
-        index = answers[key]
-        if index is None:
+        answer = answers[key]
+        if answer is None:
             continue
-        pixels[-1 if index == IGNORE else index] += n
-        if index != IGNORE and counts is mask.scan.keys and key in mask.things:
-            sums.things[index].append((n, mask.things[key], split == "train"))
+        columns = table.columns(answer)
+        pixels[columns] += n
+        sums.counted[split] += 0 if columns == [-1] else n
+        if not table.overlapping and answer != IGNORE and counts is mask.scan.keys and key in mask.things:
+            sums.things[answer].append((n, mask.things[key], split == "train"))
+    if table.overlapping:
+        _add_layers(sums, mask, split, table)
     for known, counted in ((sums.pixels, pixels), (sums.holders, (pixels[:-1] > 0).astype(np.float64))):
         known[split] = np.add(known.get(split, np.zeros_like(counted)), counted)
+
+
+def _add_layers(sums: _Sums, mask: MaskFacts, split: str, table: ClassTable) -> None:
+    """The things of classes that overlap are by layer, and counts by what lies together."""
+    for key, answer in table.resolve(mask.things, mask.scan.names).items():
+        for index in table.columns(answer) if answer is not None else ():
+            n = sum(n for bits, n in mask.scan.keys.items() if bits & key)
+            if index >= 0:
+                sums.things[index].append((n, mask.things[key], split == "train"))
 
 
 def _class_facts(seen: list[tuple[int, Things, bool]]) -> ClassFacts:

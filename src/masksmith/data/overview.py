@@ -68,6 +68,8 @@ class Overview:
     """Pairs whose unknown keys lie on edges alone, or come from a lossy format."""
     many: set[int] = field(default_factory=set)
     """Pairs whose masks hold more values than any set of classes."""
+    drawn_over: dict[int, float] = field(default_factory=dict)
+    """By the number of the pair: the share of its drawn pixels where another class was drawn over."""
     unnamed: dict[int, str] = field(default_factory=dict)
     """By the number of the pair: a mask that cannot be read as the table wants it."""
 
@@ -83,6 +85,9 @@ def survey(seen: Iterable[tuple[Pair, PairFacts]], table: ClassTable | None) -> 
         view.thumbs.append(b"" if picture is None else picture.thumb)
         view.strips.append(b"" if picture is None else picture.strips)
         view.sketches.append(b"" if picture is None else picture.sketch)
+        if mask is not None and mask.scan.drawn_over:
+            drawn = sum(n for key, n in mask.scan.keys.items() if key)
+            view.drawn_over[number] = min(1.0, mask.scan.drawn_over / max(1, drawn))
         view.single.append(None if mask is None else _counting(mask))
         pixels, greys = (None, None) if mask is None or table is None else _classes(view, number, mask, table)
         view.class_pixels.append(pixels)
@@ -115,6 +120,8 @@ def _row(picture: PictureFacts, mask: MaskFacts | None) -> Row:
 
 
 def _counting(mask: MaskFacts) -> int:
+    if mask.scan.overlapping:
+        return -1
     values = sorted(k for k in mask.scan.values or {} if k)
     if values != list(range(1, len(values) + 1)) or len(mask.things) < len(values):
         return -1
@@ -136,16 +143,16 @@ def _classes(
     greys = np.full(len(table), np.nan, np.float32)
     unknown = {}
     for key, n in counts.items():
-        index = answers[key]
-        if index is None:
+        answer = answers[key]
+        if answer is None:
             unknown[key] = n
             continue
-        pixels[-1 if index == IGNORE else index] += n
-        things = mask.things.get(key) if counts is scan.keys else None
-        if things is not None and index != IGNORE:
-            greys[index] = np.mean(things.mean_C)
+        pixels[table.columns(answer)] += n
+        things = mask.things.get(key) if counts is scan.keys and not table.overlapping else None
+        if things is not None and answer != IGNORE:
+            greys[answer] = np.mean(things.mean_C)
     if unknown:
-        view.unknown[number] = unknown
+        view.unknown[number] = table.strange(unknown, scan.names)
         edges = sum(k not in scan.solid for k in unknown) if counts is scan.keys else 0
         if blur.is_lossy(scan.path) or (edges >= blur.FEWEST and 2 * edges >= len(unknown)):
             view.blurred.add(number)

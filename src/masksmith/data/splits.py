@@ -151,7 +151,8 @@ def assign(
     out = [replace(p, split=chosen.get(p.image, p.split)) for p in pairs]
     counts = {s: sum(p.split == s for p in out) for s in ("train", "val", "test")}
     text = ", ".join(f"{n} {s}" for s, n in counts.items() if n)
-    together = f"; {len(units)} groups kept together" if len(units) < len(loose) else ""
+    groups = sum(len(unit) > 1 for unit in units)
+    together = f"; {groups} group{'s' if groups > 1 else ''} kept together" if groups else ""
     return out, [note("split", f"split by seed {seed}: {text}{together}")]
 
 
@@ -190,8 +191,8 @@ def _shares(settings: DataSettings, units: int, wants_test: bool) -> list[float]
         raise InputError(
             where="data.val_fraction, data.test_fraction",
             expected="pictures left to train on",
-            received=f"{n_val} for validation and {n_test} for the test of {units}",
-            remedy="lower the fractions",
+            received=f"{n_val} for validation and {n_test} for the test of {units} pictures or groups",
+            remedy="lower the fractions, or make smaller groups",
         )
     return [(units - n_val - n_test) / units, n_val / units, *([n_test / units] if wants_test else [])]
 

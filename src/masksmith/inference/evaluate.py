@@ -10,16 +10,17 @@ from collections.abc import Callable
 
 from masksmith.data.batches import PairReader
 from masksmith.inference.segmenter import Segmenter, choose
-from masksmith.metrics import Confusion
+from masksmith.metrics import Confusion, Layers
 
 
 def confusion(
     segmenter: Segmenter, reader: PairReader, progress: Callable[[int, int], None] = lambda done, total: None
-) -> Confusion:
-    """The confusion matrix over all pairs of ``reader``."""
-    matrix = Confusion(len(reader.table))
+) -> Confusion | Layers:
+    """The confusion matrix over all pairs of ``reader``, or the counts of classes that overlap."""
+    overlapping = reader.table.overlapping
+    matrix = Layers(len(reader.table)) if overlapping else Confusion(len(reader.table))
     for index in range(len(reader)):
         pixels, truth = reader.read(index)
-        matrix.add(truth, choose(segmenter.probabilities(pixels)))
+        matrix.add(truth, choose(segmenter.probabilities(pixels), overlapping=overlapping))
         progress(index + 1, len(reader))
     return matrix

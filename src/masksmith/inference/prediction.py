@@ -9,16 +9,17 @@ import numpy as np
 import numpy.typing as npt
 
 from masksmith.classes import U8, ClassTable
+from masksmith.keys import Mask, split_layers
 
 
 @dataclass(frozen=True)
 class Prediction:
     """The answer at the picture's own size."""
 
-    mask_HW: U8
-    """Class index of each pixel."""
+    mask_HW: Mask
+    """Class index of each pixel, uint8; where classes overlap bit k for class k, uint16."""
     probabilities_KHW: npt.NDArray[np.float32]
-    """Probability of each class, 0 … 1, summing to 1 over K."""
+    """Probability of each class, 0 … 1, summing to 1 over K unless classes overlap."""
     pixels_HWC: npt.NDArray[np.generic]
     """The picture as it was read."""
     table: ClassTable
@@ -26,9 +27,20 @@ class Prediction:
 
     @property
     def confidence_HW(self) -> npt.NDArray[np.float32]:
-        """The probability of the class that was chosen."""
+        """The probability of the class that was chosen; where classes overlap that of the least sure answer."""
+        if self.table.overlapping:
+            least: npt.NDArray[np.float32] = np.maximum(self.probabilities_KHW, 1 - self.probabilities_KHW).min(axis=0)
+            return least
         best: npt.NDArray[np.float32] = self.probabilities_KHW.max(axis=0)
         return best
+
+    @property
+    def layers_KHW(self) -> npt.NDArray[np.bool_]:
+        """Where each class is, bool (K, H, W)."""
+        if self.table.overlapping:
+            return split_layers(self.mask_HW, len(self.table))
+        layers: npt.NDArray[np.bool_] = self.mask_HW[None] == np.arange(len(self.table))[:, None, None]
+        return layers
 
     @property
     def color_HW3(self) -> U8:
@@ -37,5 +49,7 @@ class Prediction:
 
     def shares(self) -> dict[str, float]:
         """The share of the picture's pixels in each class, 0 … 1, by class name."""
+        if self.table.overlapping:
+            return {n: float(layer.mean()) for n, layer in zip(self.table.names, self.layers_KHW, strict=True)}
         counts = np.bincount(self.mask_HW.ravel(), minlength=len(self.table))
         return {name: float(n / self.mask_HW.size) for name, n in zip(self.table.names, counts, strict=False)}

@@ -18,6 +18,7 @@ from masksmith.classes import U8
 from masksmith.errors import InputError
 from masksmith.inference import tiler
 from masksmith.inference.prediction import Prediction
+from masksmith.keys import Mask, join_layers
 from masksmith.limits import MIN_TILE_PX
 from masksmith.modelfile import ModelFile
 from masksmith.models.unet import UNet
@@ -58,12 +59,14 @@ class Segmenter:
         else:
             pixels = _as_array(image)
         probabilities = self.probabilities(self.model.preprocessing.conform(pixels, source or "image"))
-        return Prediction(choose(probabilities), probabilities, pixels, self.model.table, source)
+        chosen = choose(probabilities, overlapping=self.model.table.overlapping)
+        return Prediction(chosen, probabilities, pixels, self.model.table, source)
 
     def probabilities(self, pixels_HWC: npt.NDArray[np.generic]) -> npt.NDArray[np.float32]:
-        """Class probabilities (K, H, W) of conforming pixels."""
+        """Class probabilities (K, H, W) of conforming pixels; where classes overlap each from 0 to 1 by itself."""
         x_HWC = self.model.preprocessing.standardize(pixels_HWC)
-        answer = tiler.predict(self.network, torch.from_numpy(x_HWC).permute(2, 0, 1), self.tile_px, self.precision)
+        x_CHW, overlapping = torch.from_numpy(x_HWC).permute(2, 0, 1), self.model.table.overlapping
+        answer = tiler.predict(self.network, x_CHW, self.tile_px, self.precision, overlapping=overlapping)
         out: npt.NDArray[np.float32] = answer.numpy()
         return out
 
@@ -81,8 +84,13 @@ def load(run: str | os.PathLike[str], *, device: str = "auto", precision: str = 
     return Segmenter(modelfile.read(Path(run)), device=device, precision=precision)
 
 
-def choose(probabilities_KHW: npt.NDArray[np.float32]) -> U8:
-    """The most probable class of each pixel, uint8 (H, W)."""
+def choose(probabilities_KHW: npt.NDArray[np.float32], *, overlapping: bool = False) -> Mask:
+    """The most probable class of each pixel, uint8 (H, W).
+
+    Of classes that overlap all that are more likely there than not, as bits, uint16 (H, W).
+    """
+    if overlapping:
+        return join_layers(probabilities_KHW >= 0.5)
     chosen: U8 = probabilities_KHW.argmax(axis=0).astype(np.uint8)
     return chosen
 

@@ -18,17 +18,18 @@ from masksmith.planning import probe
 _OVERLAP = 0.25
 
 
-def predict(network: UNet, picture_CHW: Tensor, tile_px: int, precision: str) -> Tensor:
+def predict(network: UNet, picture_CHW: Tensor, tile_px: int, precision: str, *, overlapping: bool = False) -> Tensor:
     """Class probabilities float32 (K, H, W) on the processor, for a standardised picture.
 
     Pictures up to ``tile_px`` a side are predicted whole, larger ones by overlapping windows whose
-    answers are averaged with weights that fall off towards the border.
+    answers are averaged with weights that fall off towards the border. With ``overlapping`` each class
+    has a probability of its own.
     """
     _, height, width = picture_CHW.shape
     tops, lefts = starts(height, tile_px), starts(width, tile_px)
     if len(tops) == len(lefts) == 1:
-        return _predict_window(network, picture_CHW, precision).cpu()
-    num_classes = max(2, network.num_classes)
+        return _predict_window(network, picture_CHW, precision, overlapping).cpu()
+    num_classes = network.num_classes if overlapping else max(2, network.num_classes)
     total = torch.zeros(num_classes, height, width)
     weights = torch.zeros(height, width)
     for top in tops:
@@ -36,7 +37,7 @@ def predict(network: UNet, picture_CHW: Tensor, tile_px: int, precision: str) ->
             window = picture_CHW[:, top : top + tile_px, left : left + tile_px]
             weight = _weight(window.shape[-2], window.shape[-1])
             place = (slice(top, top + window.shape[-2]), slice(left, left + window.shape[-1]))
-            total[:, place[0], place[1]] += _predict_window(network, window, precision).cpu() * weight
+            total[:, place[0], place[1]] += _predict_window(network, window, precision, overlapping).cpu() * weight
             weights[place] += weight
     return total.div_(weights)
 
@@ -59,7 +60,7 @@ def _weight(height: int, width: int) -> Tensor:
     return y[:, None] * x[None, :]
 
 
-def _predict_window(network: UNet, window_CHW: Tensor, precision: str) -> Tensor:
+def _predict_window(network: UNet, window_CHW: Tensor, precision: str, overlapping: bool) -> Tensor:
     device = next(network.parameters()).device
     x_BCHW = window_CHW.unsqueeze(0).to(device)
     height, width = window_CHW.shape[-2:]
@@ -67,7 +68,7 @@ def _predict_window(network: UNet, window_CHW: Tensor, precision: str) -> Tensor
         x_BCHW = _mirror(network, x_BCHW)
     with torch.inference_mode(), probe.autocast(device, precision):
         logits: Tensor = network(x_BCHW.contiguous(memory_format=torch.channels_last))
-    return to_probabilities(logits)[0, :, :height, :width]
+    return to_probabilities(logits, overlapping=overlapping)[0, :, :height, :width]
 
 
 def _mirror(network: UNet, x_BCHW: Tensor) -> Tensor:

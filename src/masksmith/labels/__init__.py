@@ -8,9 +8,11 @@ guessed from one file; the whole set is scanned first.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
-from masksmith.classes import U8, ClassTable
+from masksmith.classes import ClassTable
 from masksmith.errors import DataError
+from masksmith.keys import Mask
 from masksmith.labels import coco, cvat, geojson, labelme, raster, yolo
 from masksmith.labels.blur import is_lossy
 from masksmith.labels.decide import LABELS, Decision, decide
@@ -60,17 +62,19 @@ def read_raw(source: LabelSource, grid: Grid) -> RawMask:
     return READERS[source.reader](source, grid)
 
 
-def read_mask(source: LabelSource, table: ClassTable, grid: Grid) -> U8:
-    """Class indices (H, W) uint8 with 255 for ignored.
+def read_mask(source: LabelSource, table: ClassTable, grid: Grid) -> Mask:
+    """Class indices (H, W) uint8 with 255 for ignored, or bits of classes that overlap (see ``keys``).
 
     Raises:
         DataError: it cannot be read, or holds what no class has.
     """
+    if source.overlapping != table.overlapping:
+        source = replace(source, overlapping=table.overlapping)
     return encode(read_raw(source, grid), table, source)
 
 
-def encode(raw: RawMask, table: ClassTable, source: LabelSource) -> U8:
-    """Class indices (H, W) of a mask as stored; errors as in :func:`read_mask`."""
+def encode(raw: RawMask, table: ClassTable, source: LabelSource) -> Mask:
+    """Class indices (H, W), or bits, of a mask as stored; errors as in :func:`read_mask`."""
     pixels = raw.colors_HW3 if table.encoding == "color" else raw.values_HW
     if pixels is None:
         raise DataError(
@@ -81,6 +85,8 @@ def encode(raw: RawMask, table: ClassTable, source: LabelSource) -> U8:
             received="values above 255" if table.encoding == "color" else "a colour mask",
             remedy="save all masks in one way",
         )
+    if table.overlapping:
+        return table.encode_bits(pixels, source.path, raw.names)
     try:
         return table.encode(pixels, source.path, raw.names)
     except DataError as error:

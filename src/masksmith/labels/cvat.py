@@ -15,6 +15,7 @@ from threading import Lock
 
 import numpy as np
 
+from masksmith.labels.outlines import ellipse, rectangle
 from masksmith.labels.regions import (
     FAR_PX,
     Region,
@@ -22,13 +23,11 @@ from masksmith.labels.regions import (
     check_size,
     decode_runs,
     draw,
-    ellipse,
     fault,
     head,
     name_table,
     one_picture,
     read_bytes,
-    rectangle,
     stamp,
     told,
 )

@@ -5,6 +5,7 @@ Rule: a table that a person gave is never contradicted, only read in the way tha
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -69,6 +70,8 @@ def decide(
     Raises:
         Unclear: the values cannot be classes (a photograph, lossy compression, one value only).
     """
+    if any(s.overlapping for s in scans):
+        return _overlapping(scans, given)
     if instances and all(s.values is not None and not s.names for s in scans):
         names = [e.name for e in given][:2] if given is not None and len(given) == 2 else ["background", "object"]
         return Decision(
@@ -103,6 +106,52 @@ def _regions(scans: Sequence[MaskScan], given: tuple[Entry, ...] | None) -> Deci
     return Decision(
         ClassTable(entries, "name"), kind, f"regions of {len(names) - 1} names; what no region covers is background"
     )
+
+
+def _overlapping(scans: Sequence[MaskScan], given: tuple[Entry, ...] | None) -> Decision:
+    """Each class has a layer; a background has none, since a pixel may be of nothing."""
+    usual = Counter({n: sum(s.masks for s in scans if s.bands == n) for n in {s.bands for s in scans}})
+    bands = usual.most_common(1)[0][0]
+    if len(usual) > 1:
+        raise _disagreeing(
+            next(s.path for s in scans if s.bands != bands),
+            f"{bands} bands as in the other masks" if bands > 1 else "drawn regions as in the other annotations",
+            listed(f"{n} bands" if n > 1 else "drawn regions" for n in usual if n != bands),
+            "annotate all in one way, each class in the same band",
+            lambda s: s.bands != bands,
+        )
+    rows = None if given is None else tuple(e for e in given if e.name.strip("_ ").casefold() != "background")
+    if bands == 1:
+        names = list(dict.fromkeys(name for s in scans for name in s.names))
+        rows = rows or tuple(_layer(name, i) for i, name in enumerate(names))
+        return Decision(
+            ClassTable(rows, "name", overlapping=True),
+            scans[0].reader,
+            f"regions of {len(rows)} classes, which may overlap",
+        )
+    if _union(s.values for s in scans) - {0} == {2**bands - 1}:
+        raise Unclear(
+            where=scans[0].path,
+            expected="a band for each of the classes that overlap",
+            received=f"{bands} equal bands in all masks, as of a grey mask saved in colour",
+            remedy="leave --overlapping out",
+        ).of("encoding", lambda s: True)
+    rows = tuple(_layer(f"band {n}", n - 1) for n in range(1, bands + 1)) if rows is None else rows
+    if len(rows) != bands:
+        raise Unclear(
+            where="class table",
+            expected=f"a row for each of the {bands} bands of the masks",
+            received=f"{len(rows)} ({listed(e.name for e in rows)})",
+            remedy="correct the class table",
+        ).of("class table")
+    ordered = sorted(rows, key=lambda e: e.value)
+    entries = tuple(replace(e, value=n) for n, e in enumerate(ordered, 1))
+    return Decision(ClassTable(entries, overlapping=True), "bands", f"{bands} bands, which may overlap")
+
+
+def _layer(name: str, index: int) -> Entry:
+    # The first colour of ours is black, which stands for the background.
+    return Entry(name, default_color(index + 1), index + 1, ignored=name.lower() in IGNORED_NAMES)
 
 
 def _with_table(scans: Sequence[MaskScan], given: tuple[Entry, ...]) -> Decision:

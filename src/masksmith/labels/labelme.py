@@ -15,19 +15,18 @@ import numpy as np
 import numpy.typing as npt
 
 from masksmith.errors import DataError
+from masksmith.labels.outlines import ellipse, rectangle
 from masksmith.labels.regions import (
     Region,
     as_points,
     check_size,
     draw,
-    ellipse,
     fault,
     head,
     load_json,
     name_table,
     outer_keys,
     read_bytes,
-    rectangle,
     told,
 )
 from masksmith.labels.source import Grid, LabelSource, RawMask

@@ -89,9 +89,10 @@ def draw(
     for region in regions:
         value = 0 if is_background(region.name) else index[region.name]
         part_HW, inside_HW = _placed(values_HW, region, where)
-        before = part_HW[inside_HW]
-        over += int(np.count_nonzero((before != value) & (before != 0))) if value else 0
-        part_HW[inside_HW] = value
+        if value and part_HW.any():
+            before = part_HW[inside_HW]
+            over += int(np.count_nonzero(before)) - int(np.count_nonzero(before == value))
+        np.copyto(part_HW, value, where=inside_HW)
     return RawMask(values_HW, names=names, drawn_over=over)
 
 
@@ -127,7 +128,9 @@ def _nothing(values_HW: npt.NDArray[np.integer]) -> tuple[npt.NDArray[np.integer
     return values_HW[:0], np.zeros((0, values_HW.shape[1]), np.bool_)
 
 
-def _inside(values_HW: npt.NDArray[np.integer], rings: Sequence[F64], where: object) -> tuple[npt.NDArray[np.integer], Bool]:
+def _inside(
+    values_HW: npt.NDArray[np.integer], rings: Sequence[F64], where: object
+) -> tuple[npt.NDArray[np.integer], Bool]:
     """Fill within the region's own window, so that the cost follows the region and not the picture."""
     near = [_near(ring, where) for ring in rings]
     if len(near[0]) < 3:
@@ -186,32 +189,6 @@ def _is_degenerate(ring: F64) -> bool:
     far = from_first[int(length2.argmax())]
     cross = from_first[:, 0] * far[1] - from_first[:, 1] * far[0]
     return bool(np.abs(cross).max() <= 1e-9 * length2.max())
-
-
-def ellipse(center: tuple[float, float], radii: tuple[float, float], turned_deg: float = 0.0) -> F64:
-    """The outline of an ellipse, turned clockwise on the screen, true to a twentieth of a pixel."""
-    # The middle of a chord is r * (1 - cos(pi / n)) off the circle, about r * (pi / n)² / 2.
-    count = int(np.clip(np.pi * np.sqrt(max(*radii, 1.0) / 0.1), 16, 4096))
-    angle = np.arange(count) * (2 * np.pi / count)
-    around: F64 = np.stack([radii[0] * np.cos(angle), radii[1] * np.sin(angle)], axis=1)
-    return _turned(around, turned_deg) + np.array(center, np.float64)
-
-
-def rectangle(corner: tuple[float, float], opposite: tuple[float, float], turned_deg: float = 0.0) -> F64:
-    """The outline of a rectangle, turned clockwise on the screen about its centre."""
-    first, last = np.array(corner, np.float64), np.array(opposite, np.float64)
-    half = (last - first) / 2
-    around: F64 = half * np.array([[-1.0, -1.0], [1.0, -1.0], [1.0, 1.0], [-1.0, 1.0]])
-    return _turned(around, turned_deg) + (first + half)
-
-
-def _turned(points: F64, degrees: float) -> F64:
-    # Without this branch an upright rectangle would lose its exact corners.
-    if degrees == 0:
-        return points
-    cos, sin = np.cos(np.radians(degrees)), np.sin(np.radians(degrees))
-    turned: F64 = points @ np.array([[cos, sin], [-sin, cos]])
-    return turned
 
 
 def as_points(raw: object, where: object) -> F64:

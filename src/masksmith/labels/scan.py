@@ -58,8 +58,8 @@ def scan(raw: RawMask, source: LabelSource) -> MaskScan:
     path, reader = source.path, source.reader
     if raw.overlapping and raw.values_HW is not None:
         counts, solid, distinct = _count(raw.values_HW, _is_solid(raw.values_HW), most=None)
-        about = {"names": raw.names, "bands": raw.bands, "reader": reader}
-        return MaskScan(path, counts, None, distinct=distinct, solid=solid, overlapping=True, **about)
+        bits = MaskScan(path, counts, None, names=raw.names, bands=raw.bands, distinct=distinct, solid=solid)
+        return replace(bits, reader=reader, overlapping=True)
     if raw.values_HW is not None:
         counts, solid, distinct = _count(raw.values_HW, _is_solid(raw.values_HW))
         colors: Counts | None = None
@@ -71,8 +71,8 @@ def scan(raw: RawMask, source: LabelSource) -> MaskScan:
                 colors[palette[value]] = colors.get(palette[value], 0) + n
         elif raw.colors_HW3 is not None:
             colors = {pack((v, v, v)): n for v, n in counts.items()}
-        drawn = {"names": raw.names, "bands": raw.bands, "drawn_over": raw.drawn_over}
-        return MaskScan(path, counts, colors, raw.from_palette, palette, raw.names, raw.bands, distinct, solid, reader)
+        about = (raw.names, raw.bands, distinct, solid, reader)
+        return MaskScan(path, counts, colors, raw.from_palette, palette, *about, drawn_over=raw.drawn_over)
     assert raw.colors_HW3 is not None  # noqa: S101  a mask has one or the other
     keys = pack_pixels(raw.colors_HW3)
     counts, solid, distinct = _count(keys, _is_solid(raw.colors_HW3))

@@ -14,6 +14,7 @@ import numpy as np
 import yaml
 
 from masksmith.errors import DataError
+from masksmith.labels.outlines import rectangle
 from masksmith.labels.regions import (
     F64,
     Region,
@@ -23,7 +24,6 @@ from masksmith.labels.regions import (
     head,
     name_table,
     read_bytes,
-    rectangle,
     stamp,
     told,
 )

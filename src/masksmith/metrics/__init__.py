@@ -4,6 +4,6 @@ Rule: every figure comes from whole-set counts at the mask's own resolution, and
 occur is None ("n/a"), never 0 or 1.
 """
 
-from masksmith.metrics.confusion import METRICS, Confusion, Figures, from_dict, summarize
+from masksmith.metrics.confusion import METRICS, Confusion, Figures, Layers, from_dict, summarize
 
-__all__ = ["METRICS", "Confusion", "Figures", "from_dict", "summarize"]
+__all__ = ["METRICS", "Confusion", "Figures", "Layers", "from_dict", "summarize"]

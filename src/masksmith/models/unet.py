@@ -451,9 +451,14 @@ def center_crop(x: Tensor, like: Tensor) -> Tensor:
     return x[..., top : top + like.shape[-2], left : left + like.shape[-1]]
 
 
-def to_probabilities(logits_BKHW: Tensor) -> Tensor:
-    """Class probabilities (B, K, H, W) in float32; one logit becomes the two of a sigmoid."""
+def to_probabilities(logits_BKHW: Tensor, *, overlapping: bool = False) -> Tensor:
+    """Class probabilities (B, K, H, W) in float32; one logit becomes the two of a sigmoid.
+
+    Of classes that may overlap each has a sigmoid of its own.
+    """
     logits_BKHW = logits_BKHW.float()
+    if overlapping:
+        return logits_BKHW.sigmoid()
     if logits_BKHW.shape[1] == 1:
         p = logits_BKHW.sigmoid()
         return torch.cat([1 - p, p], dim=1)

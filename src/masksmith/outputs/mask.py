@@ -1,15 +1,46 @@
-"""The mask as an index PNG: class numbers for programs, a palette so that people see them."""
+"""The mask as an index PNG: class numbers for programs, a palette so that people see them.
+
+Rule: classes that overlap have a file each, since one number a pixel cannot name several.
+"""
 
 from __future__ import annotations
+
+import re
+
+import numpy as np
 
 from masksmith import images
 from masksmith.classes import U8, ClassTable
 from masksmith.inference.prediction import Prediction
 
+# Longer names of classes are cut in names of files, of which most disks allow 255 bytes.
+_MOST_LETTERS = 40
+
 
 def encode(prediction: Prediction) -> bytes:
-    """PNG with one 8-bit index a pixel and the class colours as its palette."""
-    return encode_mask(prediction.mask_HW, prediction.table)
+    """PNG with one 8-bit index a pixel and the class colours as its palette.
+
+    Of classes that overlap one with 16 bits a pixel, bit k for class k; see :func:`encode_layers`.
+    """
+    if prediction.table.overlapping:
+        return images.encode_png(prediction.mask_HW)
+    return encode_mask(np.asarray(prediction.mask_HW, np.uint8), prediction.table)
+
+
+def encode_layers(prediction: Prediction) -> dict[str, bytes]:
+    """A PNG of 0 and 255 for each class, by the ending of its name."""
+    layers = zip(endings(prediction.table), prediction.layers_KHW, strict=True)
+    return {ending: images.encode_png(layer_HW.astype(np.uint8) * 255) for ending, layer_HW in layers}
+
+
+def endings(table: ClassTable) -> list[str]:
+    """The class names as they end names of files: safe on every disk, each once, none that of another output."""
+    found: list[str] = []
+    for index, name in enumerate(table.names):
+        safe = re.sub(r"[^\w-]+", "_", name).strip("_")[:_MOST_LETTERS] or "class"
+        taken = {"mask", "overlay", *(other.casefold() for other in found)}
+        found.append(safe if safe.casefold() not in taken else f"{safe}_{index}")
+    return found
 
 
 def encode_mask(mask_HW: U8, table: ClassTable) -> bytes:

@@ -8,6 +8,7 @@ import numpy.typing as npt
 
 from masksmith.classes import U8, ClassTable, Color, default_color
 from masksmith.inference.prediction import Prediction
+from masksmith.keys import Mask, split_layers
 from masksmith.outputs.mask import encode_picture
 
 # How much of the class colour is seen: enough to tell classes apart, little enough to see through.
@@ -48,8 +49,10 @@ def tints(rgb_HW3: U8, table: ClassTable) -> list[Color]:
     ]
 
 
-def blend(rgb_HW3: U8, mask_HW: U8, table: ClassTable) -> U8:
+def blend(rgb_HW3: U8, mask_HW: Mask, table: ClassTable) -> U8:
     """The picture tinted by class. A black background class is left clear, so that it shows."""
+    if table.overlapping:
+        return _blend_layers(rgb_HW3, mask_HW, table)
     lookup = np.full((256, 3), 255, np.uint8)
     lookup[: len(table)] = tints(rgb_HW3, table)
     colors = lookup[mask_HW]
@@ -64,3 +67,16 @@ def blend(rgb_HW3: U8, mask_HW: U8, table: ClassTable) -> U8:
     edge: npt.NDArray[np.bool_] = cv2.morphologyEx(mask_HW, cv2.MORPH_GRADIENT, np.ones((2, 2), np.uint8)) > 0
     out[edge & tinted] = colors[edge & tinted]
     return out
+
+
+def _blend_layers(rgb_HW3: U8, bits_HW: Mask, table: ClassTable) -> U8:
+    """Each class over those before it, then the lines around all of them, so that none is hidden."""
+    out = rgb_HW3.astype(np.float32)
+    layers = list(zip(split_layers(bits_HW, len(table)), tints(rgb_HW3, table), strict=True))
+    for layer_HW, color in layers:
+        out[layer_HW] += (np.array(color, np.float32) - out[layer_HW]) * _OPACITY
+    for layer_HW, color in layers:
+        inner_HW = cv2.erode(layer_HW.view(np.uint8), np.ones((3, 3), np.uint8)) > 0
+        out[layer_HW & ~inner_HW] = color
+    blended: U8 = out.astype(np.uint8)
+    return blended

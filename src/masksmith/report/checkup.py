@@ -71,7 +71,7 @@ def write_page(path: Path, checkup: Checkup) -> None:
             "suspicious": suspicious,
             "sample": sample,
             "legend": _legend(table, [*suspicious, *sample]),
-            "charts": _charts(seen, values["classes"]),
+            "charts": _charts(seen, values["classes"], checkup.fingerprint),
         },
     )
     files.write_text(path, page)
@@ -114,7 +114,7 @@ def _class(index: int | None, entry: Entry, table: ClassTable, seen: Fingerprint
         "read_by": table.encoding,
         "ignored": entry.ignored,
         "pixels": {s or _UNSPLIT: counts[at] for s, counts in _ordered(pixels)},
-        "share": {s or _UNSPLIT: counts[at] / max(1, sum(counts[:-1])) for s, counts in _ordered(pixels)},
+        "share": {s or _UNSPLIT: counts[at] / max(1, seen.counted(s) if seen else 0) for s, counts in _ordered(pixels)},
         "pictures": {s or _UNSPLIT: counts[at] for s, counts in _ordered(held)},
         "things": None if facts is None else facts.things,
         "width_px": None if facts is None or not math.isfinite(facts.width_px) else facts.width_px,
@@ -125,7 +125,7 @@ def _ignored(seen: Fingerprint | None) -> dict[str, dict[str, float]]:
     by_part = _ordered(seen.class_pixels) if seen is not None else []
     return {
         "pixels": {s or _UNSPLIT: counts[-1] for s, counts in by_part},
-        "share": {s or _UNSPLIT: counts[-1] / max(1, sum(counts)) for s, counts in by_part},
+        "share": {s or _UNSPLIT: n / max(1, n + seen.counted(s)) for s, (*_, n) in by_part} if seen else {},
     }
 
 
@@ -169,7 +169,7 @@ def _legend(table: ClassTable | None, shown: Sequence[Card]) -> list[tuple[str, 
     return [(name, color_code(color)) for name, color in zip(table.names, colors, strict=True)]
 
 
-def _charts(seen: Tally, classes: Sequence[dict[str, Any]]) -> list[Chart]:
+def _charts(seen: Tally, classes: Sequence[dict[str, Any]], known: Fingerprint | None) -> list[Chart]:
     drawn = []
     if len(seen.sizes) > _NAMED_SIZES:
         sides = [math.sqrt(h * w) for (h, w), n in seen.sizes.items() for _ in range(n)]
@@ -183,7 +183,7 @@ def _charts(seen: Tally, classes: Sequence[dict[str, Any]]) -> list[Chart]:
         span = (0.0, 255.0) if set(seen.dtypes) == {"uint8"} else None
         drawn.append(charts.columns("Brightness", seen.means, "mean value", span))
     counted = [c for c in classes if not c["ignored"]]
-    total = sum(sum(c["pixels"].values()) for c in counted)
+    total = sum(known.counted(s) for s in known.class_pixels) if known is not None else 0
     if total:
         shares = [(c["name"], sum(c["pixels"].values()) / total, c["color"]) for c in counted]
         drawn.append(charts.shares("Classes", shares))

@@ -10,7 +10,8 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
-from masksmith.classes import IGNORE, U8, ClassTable
+from masksmith.classes import U8, ClassTable
+from masksmith.keys import Mask, is_ignored
 from masksmith.metrics import Figures
 from masksmith.outputs.overlay import blend, show, tints
 
@@ -65,13 +66,14 @@ def confusion(figures: Figures) -> bytes:
     return _png(figure)
 
 
-def samples(rows: Sequence[tuple[str, np.ndarray, U8, U8]], table: ClassTable) -> bytes:
+def samples(rows: Sequence[tuple[str, np.ndarray, Mask, Mask]], table: ClassTable) -> bytes:
     """A grid with one row a picture: the picture, the truth, the prediction, the difference.
 
     Args:
         rows: (name, pixels (H, W, C), true mask, predicted mask) for each picture.
         table: names and colours of the classes.
     """
+    two = len(table) == 2 and not table.overlapping
     shape = rows[0][1].shape
     tall = 2.5 * min(1.6, max(0.5, shape[0] / shape[1]))
     figure = Figure(figsize=(10, tall * len(rows) + 0.9), layout="constrained")
@@ -89,7 +91,6 @@ def samples(rows: Sequence[tuple[str, np.ndarray, U8, U8]], table: ClassTable) -
         row[0].set_ylabel(name[:24], fontsize=8)
     for place, title in zip(axes[0], ("picture", "truth", "prediction", "difference"), strict=True):
         place.set_title(title, fontsize=10)
-    two = len(table) == 2
     keys = [("extra", _EXTRA), ("missed", _MISSED)] if two else [("wrong", _WRONG)]
     named = list(zip(tints(show(rows[0][1]), table), table.names, strict=True))[:16]
     patches = [Patch(facecolor=_unit(color), edgecolor="#888888", label=name) for color, name in named]
@@ -98,15 +99,15 @@ def samples(rows: Sequence[tuple[str, np.ndarray, U8, U8]], table: ClassTable) -
     return _png(figure)
 
 
-def difference(truth_HW: U8, predicted_HW: U8, num_classes: int) -> U8:
-    """Where prediction and truth differ, as colours (H, W, 3)."""
+def difference(truth_HW: Mask, predicted_HW: Mask, num_classes: int) -> U8:
+    """Where prediction and truth differ, as colours (H, W, 3); of two exclusive classes in which way."""
     out = np.full((*truth_HW.shape, 3), _RIGHT, np.uint8)
-    if num_classes == 2:
+    if num_classes == 2 and truth_HW.dtype == np.uint8:
         out[(predicted_HW == 1) & (truth_HW == 0)] = _EXTRA
         out[(predicted_HW == 0) & (truth_HW == 1)] = _MISSED
     else:
         out[predicted_HW != truth_HW] = _WRONG
-    out[truth_HW == IGNORE] = _OUT
+    out[is_ignored(truth_HW)] = _OUT
     return out
 
 

@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 
 from masksmith import files
-from masksmith.classes import U8
 from masksmith.data.batches import PairReader
 from masksmith.inference.segmenter import Segmenter, choose
+from masksmith.keys import Mask
 from masksmith.limits import FIGURE_ROWS
 from masksmith.metrics import Figures
 from masksmith.report import figures as charts
@@ -23,7 +23,7 @@ def write_training(run: Run, segmenter: Segmenter, validation: PairReader, measu
     """``metrics.json``, the curves, the confusion matrix, samples and ``NEXT.md`` of a run."""
     run.write_json(run.metrics_file.name, {"part": "val", "pictures": len(validation), **measured.to_dict()})
     files.write_bytes(run.path / "curves.png", charts.curves(run.read_log()))
-    files.write_bytes(run.path / "confusion.png", charts.confusion(measured))
+    _write_confusion(run.path, measured)
     files.write_bytes(run.path / "samples.png", grid(segmenter, validation))
     files.write_text(run.path / "NEXT.md", _next(run, measured))
 
@@ -31,24 +31,32 @@ def write_training(run: Run, segmenter: Segmenter, validation: PairReader, measu
 def write_evaluation(folder: Path, split: str, segmenter: Segmenter, reader: PairReader, measured: Figures) -> None:
     """``evaluation.json``, the confusion matrix and samples of an evaluation."""
     Run(folder).write_json(EVALUATION_FILES[0], {"part": split, "pictures": len(reader), **measured.to_dict()})
-    files.write_bytes(folder / "confusion.png", charts.confusion(measured))
+    _write_confusion(folder, measured)
     files.write_bytes(folder / "samples.png", grid(segmenter, reader))
+
+
+def _write_confusion(folder: Path, measured: Figures) -> None:
+    """Classes that overlap have none: a pixel of one is not missing from another."""
+    if measured.confusion:
+        files.write_bytes(folder / "confusion.png", charts.confusion(measured))
 
 
 def grid(segmenter: Segmenter, reader: PairReader) -> bytes:
     """A few pictures, evenly spread over the set, with truth, prediction and difference."""
     count = min(FIGURE_ROWS, len(reader))
-    rows: list[tuple[str, np.ndarray, U8, U8]] = []
+    table = segmenter.model.table
+    rows: list[tuple[str, np.ndarray, Mask, Mask]] = []
     for index in np.linspace(0, len(reader) - 1, count).round().astype(int).tolist():
         pixels, truth = reader.read(index)
-        rows.append((reader.pairs[index].name, pixels, truth, choose(segmenter.probabilities(pixels))))
-    return charts.samples(rows, segmenter.model.table)
+        found = choose(segmenter.probabilities(pixels), overlapping=table.overlapping)
+        rows.append((reader.pairs[index].name, pixels, truth, found))
+    return charts.samples(rows, table)
 
 
 def lines(measured: Figures) -> list[list[str]]:
     """The table of an evaluation: a row a class, then the means."""
     shown = ("iou", "dice", "precision", "recall")
-    total = max(1, sum(measured.support))
+    total = max(1, measured.counted_pixels or sum(measured.support))
     rows = [
         [name, *(_figure(measured.per_class[m][k]) for m in shown), f"{100 * measured.support[k] / total:.1f} %"]
         for k, name in enumerate(measured.classes)

@@ -47,7 +47,7 @@ def train(job: Job, run: Run, listener: Listener, *, resume: bool) -> None:
     bare_optimiser = optimisation.optimiser(job.network, recipe)
     progress = state.restore(run, job.network, average, bare_optimiser) if resume else Progress()
     network, optimiser = fabric.setup(job.network, bare_optimiser)
-    criterion = losses.build(recipe.loss)
+    criterion = losses.build(recipe.loss, overlapping=job.model.table.overlapping)
     batches = job.batches.stream(progress.step * recipe.accumulate, steps * recipe.accumulate, recipe.workers)
     clock = Clock(progress)
     bad_in_a_row = 0

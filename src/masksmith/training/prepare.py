@@ -51,10 +51,20 @@ def network_arguments(recipe: Recipe, channels: int, table: ClassTable) -> dict[
     """The arguments of :class:`UNet` for these data.
 
     Raises:
-        RecipeError: a sigmoid head for other than two classes.
+        RecipeError: a sigmoid head for other than two classes, or a head that does not fit classes
+            that overlap.
     """
     preset = presets.find(recipe.model.preset)
     arguments: dict[str, Any] = {**preset.settings, **recipe.model.overrides()}
+    if recipe.head not in {"auto", "multilabel"} if table.overlapping else recipe.head == "multilabel":
+        raise RecipeError(
+            where=f"head={recipe.head}",
+            expected="head=multilabel for classes that overlap" if table.overlapping else "classes that overlap",
+            received=recipe.head if table.overlapping else "one class for each pixel",
+            remedy="use head=auto, which follows --overlapping",
+        )
+    if table.overlapping:
+        return {**arguments, "in_channels": channels, "num_classes": len(table)}
     names = {name for _, name in losses.parse(recipe.loss)}
     wants_sigmoid = preset.num_classes == 1 or names == {"bce"}
     head = recipe.head if recipe.head != "auto" else "sigmoid" if wants_sigmoid and len(table) == 2 else "softmax"
@@ -158,7 +168,8 @@ def _measure(job: Job) -> tuple[float, float]:
     """Seconds of a training step, data included, and of a validation."""
     trial = copy.deepcopy(job.network).train()
     recipe, device = job.recipe, next(trial.parameters()).device
-    optimiser, criterion = optimisation.optimiser(trial, recipe), losses.build(recipe.loss)
+    optimiser = optimisation.optimiser(trial, recipe)
+    criterion = losses.build(recipe.loss, overlapping=job.model.table.overlapping)
     precision = probe.precision(recipe.precision, device)
     average = Average(trial, recipe.ema)
     rng, times = torch.get_rng_state(), []

@@ -135,8 +135,9 @@ def _describe(checkup: Checkup, listener: Listener) -> None:
         f"{n} {split}"
         for split, n in sorted(fingerprint.pictures.items(), key=lambda item: ("train", "val", "test").index(item[0]))
     )
+    overlapping = " that may overlap" if decision.table.overlapping else ""
     listener.message(
-        f"data: {parts}; {len(decision.table)} classes ({', '.join(decision.table.names[:6])}{', …' if len(decision.table) > 6 else ''})"
+        f"data: {parts}; {len(decision.table)} classes{overlapping} ({', '.join(decision.table.names[:6])}{', …' if len(decision.table) > 6 else ''})"
     )
     for finding in checkup.findings:
         listener.message(f"warning: {finding}" if finding.severity == "warning" else finding.received)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from masksmith.data.checks import classes, lying, pictures
+from masksmith.data.checks import classes, lying, overlaps, pictures
 from masksmith.data.findings import Finding
 from masksmith.data.overview import Overview
 
@@ -25,5 +25,6 @@ CHECKS: dict[str, Callable[[Overview], list[Finding]]] = {
     "inverted masks": classes.inverted,
     "colours": classes.alike,
     "numbered things": classes.numbered,
+    "regions over others": overlaps.drawn_over,
     "alignment": lying.turned_or_shifted,
 }

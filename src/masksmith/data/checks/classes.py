@@ -145,7 +145,7 @@ def absent(view: Overview) -> list[Finding]:
 
 def empty(view: Overview) -> list[Finding]:
     """Masks of the background alone, where most masks hold more."""
-    if view.table is None or len(view.table) < 2:
+    if view.table is None or len(view.table) < 2 or view.table.overlapping:
         return []
     known = [(p.mask, c[:-1]) for p, c in zip(view.pairs, view.class_pixels, strict=True) if c is not None and c.sum()]
     if len(known) < 2:
@@ -176,7 +176,7 @@ def _empty(paths: list[Path], total: int, what: str) -> Finding:
 
 def inverted(view: Overview) -> list[Finding]:
     """Of two classes: masks whose shares and greys are the other way round than in most."""
-    if view.table is None or len(view.table) != 2:
+    if view.table is None or len(view.table) != 2 or view.table.overlapping:
         return []
     known = [
         (p.mask, c[1] / max(1, c[:-1].sum()), g)

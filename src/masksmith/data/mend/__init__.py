@@ -23,7 +23,7 @@ from masksmith.data.mend.item import Change, Item, Log
 from masksmith.data.mend.pictures import Common
 from masksmith.data.mend.readings import Reading
 from masksmith.data.scan import scan
-from masksmith.errors import DataError
+from masksmith.errors import DataError, InputError
 from masksmith.recipe import DataSettings
 
 __all__ = ["CHANGES", "Change", "mend"]
@@ -72,8 +72,15 @@ def mend(
 
     Raises:
         DataError: a fault that cannot be mended; nothing was written.
-        InputError: ``out`` lies in the data set, or holds something else.
+        InputError: ``out`` lies in the data set, or holds something else; or classes may overlap.
     """
+    if settings.overlapping:
+        raise InputError(
+            where="--fix",
+            expected="masks with one class a pixel",
+            received="--overlapping",
+            remedy="mend masks of classes that overlap where they were made",
+        )
     for fault in checkup.faults:
         if not FINDINGS[fault.kind].mended:
             raise fault.error

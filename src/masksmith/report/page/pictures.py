@@ -17,6 +17,7 @@ import numpy.typing as npt
 from masksmith import images, labels
 from masksmith.classes import IGNORE, U8, ClassTable, Color, default_color
 from masksmith.errors import DataError
+from masksmith.keys import Mask, is_ignored, split_layers
 from masksmith.labels import Grid, LabelSource, RawMask
 from masksmith.limits import MAX_UNNAMED_VALUES
 from masksmith.outputs.overlay import blend, show, tints
@@ -94,7 +95,7 @@ def _mask(
         DataError: it cannot be read.
     """
     raw = labels.read_raw(label, Grid(item.image, *size))
-    mask: U8 | None = None
+    mask: Mask | None = None
     try:
         mask = None if table is None else labels.encode(raw, table, label)
     except DataError as error:
@@ -157,8 +158,12 @@ def _stored(raw: RawMask) -> U8:
     return palette[ranks.reshape(small.shape)]
 
 
-def _held(mask: U8, table: ClassTable) -> str:
+def _held(mask: Mask, table: ClassTable) -> str:
     """The three largest classes with their shares."""
+    if table.overlapping:
+        layers = zip((*table.names, "ignored"), (*split_layers(mask, len(table)), is_ignored(mask)), strict=True)
+        held = sorted(((name, float(layer.mean())) for name, layer in layers), key=lambda one: -one[1])
+        return ", ".join(f"{name} {percent(share)}" for name, share in held[:3] if share) or "nothing"
     counts = np.bincount(mask.ravel(), minlength=256)
     largest = sorted(np.flatnonzero(counts).tolist(), key=lambda index: -int(counts[index]))[:3]
     names = [(table.names[i] if i != IGNORE else "ignored", counts[i] / mask.size) for i in largest]
