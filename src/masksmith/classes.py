@@ -74,6 +74,8 @@ class ClassTable:
     encoding: Encoding = "value"
     snap: bool = False
     overlapping: bool = False
+    border_px: int = 0
+    """Half the width of the class "border" between numbered things; 0 where there is none."""
 
     def __post_init__(self) -> None:
         most = MAX_OVERLAPPING_CLASSES if self.overlapping else MAX_CLASSES

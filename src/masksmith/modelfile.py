@@ -72,6 +72,7 @@ def write(path: Path, model: ModelFile) -> None:
         "preprocessing": model.preprocessing.to_dict(),
         "recipe": model.recipe.model_dump(mode="json"),
         "figures": dict(model.figures),
+        "border_px": model.table.border_px,
     } | ({"overlapping": True} if model.table.overlapping else {})
     write_tensors(path, model.weights, about)
 
@@ -100,6 +101,7 @@ def read(path: Path) -> ModelFile:
                 _encoding(about["encoding"]),
                 snap=bool(about.get("snap")),
                 overlapping=bool(about.get("overlapping")),
+                border_px=int(about.get("border_px", 0)),
             ),
             preprocessing=Preprocessing.from_dict(about["preprocessing"]),
             recipe=recipe.parse(about["recipe"], where=path),

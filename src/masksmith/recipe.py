@@ -45,6 +45,9 @@ class DataSettings(_Section):
     layout: str | None = Field(None, description="how the files lie, where it is not found by itself")
     snap: bool = Field(False, description="take mask values that no class has for the nearest class")
     instances: bool = Field(False, description="index masks number things, which are one class")
+    border: int = Field(
+        0, ge=0, le=64, description="pixels on either side of where two things meet, which become a class; 0: none"
+    )
     overlapping: bool = Field(False, description="classes may overlap: bands or drawn regions, a layer for each class")
     split: str | None = Field(None, description="a table of parts, a CSV with the columns name,split,group")
     group_by: str | None = Field(None, description="pattern in the names; pictures of one match stay in one part")
@@ -62,7 +65,7 @@ class DataSettings(_Section):
 
     @model_validator(mode="after")
     def _fitting_each_other(self) -> DataSettings:
-        for key in ("instances", "snap"):
+        for key in ("instances", "snap", "border"):
             if self.overlapping and getattr(self, key):
                 raise _custom(f"data.overlapping or data.{key}", "both", "leave one of them out")
         if self.folds is not None and (self.fold or 0) >= self.folds:

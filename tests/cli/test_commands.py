@@ -280,7 +280,18 @@ def test_split_numbers_folds_and_keeps_groups(tmp_path: Path, capsys: pytest.Cap
     folds = {row[0]: row[-1] for row in rows[1:]}
     assert sorted(folds.values()) == sorted("00112233")
     assert all(folds[f"site{n}_a"] == folds[f"site{n}_b"] for n in range(4))
-    words = ["train", str(data), "--split", str(table), "data.fold=2", "-o", str(tmp_path / "run"), "--steps", "1", *TINY]
+    words = [
+        "train",
+        str(data),
+        "--split",
+        str(table),
+        "data.fold=2",
+        "-o",
+        str(tmp_path / "run"),
+        "--steps",
+        "1",
+        *TINY,
+    ]
     assert main(words) == 0
     used = [line.split(",")[:2] for line in (tmp_path / "run" / "split.csv").read_text().splitlines()[1:]]
     assert {name for name, part in used if part == "val"} == {name for name, fold in folds.items() if fold == "2"}

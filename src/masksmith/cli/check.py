@@ -34,6 +34,7 @@ def command(
     layout: options.Layout = None,
     snap: options.Snap = False,
     instances: options.Instances = False,
+    border: options.Border = None,
     overlapping: options.Overlapping = False,
     split: options.SplitTable = None,
     group_by: options.GroupBy = None,
@@ -56,7 +57,7 @@ def command(
     from masksmith.recipe import Recipe
 
     chosen = options.data_settings(images, masks, classes, ignore, skip_unmatched)
-    chosen |= options.layout_settings(layout, snap, instances, overlapping, split, group_by)
+    chosen |= options.layout_settings(layout, snap, instances, border, overlapping, split, group_by)
     settings = Recipe().with_settings(chosen).data
     if report is not None and report.suffix.lower() not in {".html", ".htm"}:
         raise InputError(

@@ -31,6 +31,12 @@ Snap = Annotated[
 Instances = Annotated[
     bool, typer.Option("--instances", help="The masks number things (instances); all things are one class.")
 ]
+Border = Annotated[
+    int | None,
+    typer.Option(
+        "--border", metavar="PX", help="Make a class of where numbered things meet, PX pixels to either side."
+    ),
+]
 Overlapping = Annotated[
     bool, typer.Option("--overlapping", help="Classes may overlap: a band or drawn regions for each of them.")
 ]
@@ -64,13 +70,20 @@ def data_settings(
 
 
 def layout_settings(
-    layout: str | None, snap: bool, instances: bool, overlapping: bool, split: str | None, group_by: str | None
+    layout: str | None,
+    snap: bool,
+    instances: bool,
+    border: int | None,
+    overlapping: bool,
+    split: str | None,
+    group_by: str | None,
 ) -> dict[str, object]:
     """Options on how files lie and are split, likewise."""
     given = {
         "data.layout": layout,
         "data.snap": snap or None,
         "data.instances": instances or None,
+        "data.border": border,
         "data.overlapping": overlapping or None,
         "data.split": split,
         "data.group_by": group_by,

@@ -31,6 +31,7 @@ def command(
     layout: options.Layout = None,
     snap: options.Snap = False,
     instances: options.Instances = False,
+    border: options.Border = None,
     overlapping: options.Overlapping = False,
     overwrite: options.Overwrite = False,
 ) -> None:
@@ -43,7 +44,7 @@ def command(
     from masksmith.recipe import Recipe
 
     chosen = options.data_settings(images, masks, classes, ignore, skip_unmatched)
-    chosen |= options.layout_settings(layout, snap, instances, overlapping, None, group_by)
+    chosen |= options.layout_settings(layout, snap, instances, border, overlapping, None, group_by)
     fractions = {"data.folds": folds, "data.val_fraction": val, "data.test_fraction": test}
     chosen |= {key: value for key, value in fractions.items() if value is not None}
     settings = Recipe().with_settings(chosen).data

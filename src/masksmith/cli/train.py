@@ -38,6 +38,7 @@ def command(
     layout: options.Layout = None,
     snap: options.Snap = False,
     instances: options.Instances = False,
+    border: options.Border = None,
     overlapping: options.Overlapping = False,
     split: options.SplitTable = None,
     group_by: options.GroupBy = None,
@@ -54,7 +55,7 @@ def command(
         return
     data, settings = _split_words(words or [])
     settings |= options.data_settings(images, masks, classes, ignore, skip_unmatched)
-    settings |= options.layout_settings(layout, snap, instances, overlapping, split, group_by)
+    settings |= options.layout_settings(layout, snap, instances, border, overlapping, split, group_by)
     settings |= {k: v for k, v in (("budget", budget), ("epochs", epochs), ("steps", steps)) if v is not None}
     output = _required(output)
     if resume and (data is not None or recipe_file is not None or overwrite):

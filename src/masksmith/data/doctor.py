@@ -95,7 +95,8 @@ def examine(
         if settings.split is not None:
             dataset = replace(dataset, pairs=tuple(splits.given(dataset.pairs, Path(settings.split), settings.fold)))
     overlapping = settings.overlapping if table is None else table.overlapping
-    dataset = replace(dataset, pairs=tuple(_layered(p, overlapping) for p in dataset.pairs))
+    border_px = settings.border if table is None else table.border_px
+    dataset = replace(dataset, pairs=tuple(_read_so(p, overlapping, border_px) for p in dataset.pairs))
     seen = scan(dataset.pairs, progress, kept=kept)
     errors, scans = _gathered(seen)
     decision = _decide(scans, seen, dataset, settings, table)
@@ -118,10 +119,11 @@ def examine(
     return Checkup(dataset, decision, fingerprint, tuple(grouped(findings)), folds, tuple(met), seen)
 
 
-def _layered(pair: Pair, overlapping: bool) -> Pair:
-    """The pair with its annotation read as layers, or as exclusive classes."""
-    same = pair.label.overlapping == overlapping
-    return pair if same else replace(pair, label=replace(pair.label, overlapping=overlapping))
+def _read_so(pair: Pair, overlapping: bool, border_px: int) -> Pair:
+    """The pair with its annotation read as layers, or with a border between numbered things."""
+    if (pair.label.overlapping, pair.label.border_px) == (overlapping, border_px):
+        return pair
+    return replace(pair, label=replace(pair.label, overlapping=overlapping, border_px=border_px))
 
 
 def _gathered(seen: Scan) -> tuple[list[Finding], list[MaskScan]]:
@@ -151,7 +153,7 @@ def _decide(
         return None
     try:
         decision = labels.decide(scans, dataset.entries, snap=settings.snap, instances=settings.instances)
-        return replace(decision, table=decision.table.ignoring(settings.ignore))
+        return replace(decision, table=replace(decision.table.ignoring(settings.ignore), border_px=settings.border))
     except Unclear as error:
         guilty = error.guilty
         files = [p.mask for p, f in seen if guilty and f.mask is not None and guilty(f.mask.scan)]

@@ -93,7 +93,12 @@ def _look(pair: Pair) -> tuple[bytes, bool]:
 
 def _key(pair: Pair) -> str:
     """What identifies the content of a pair's files without reading them: place, size, time."""
-    parts = [pair.label.reader, pair.label.key, *(["overlapping"] if pair.label.overlapping else [])]
+    parts = [
+        pair.label.reader,
+        pair.label.key,
+        *(["overlapping"] if pair.label.overlapping else []),
+        f"border {pair.label.border_px}",
+    ]
     if pair.label.reader == "yolo":
         parts.append(_name_files(pair.mask.parent))
     for path in (*pair.images, *pair.label.files):

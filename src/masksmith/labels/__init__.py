@@ -68,8 +68,8 @@ def read_mask(source: LabelSource, table: ClassTable, grid: Grid) -> Mask:
     Raises:
         DataError: it cannot be read, or holds what no class has.
     """
-    if source.overlapping != table.overlapping:
-        source = replace(source, overlapping=table.overlapping)
+    if (source.overlapping, source.border_px) != (table.overlapping, table.border_px):
+        source = replace(source, overlapping=table.overlapping, border_px=table.border_px)
     return encode(read_raw(source, grid), table, source)
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from masksmith.classes import IGNORED_NAMES, ClassTable, Entry, default_color, make_entries, unpack
 from masksmith.errors import DataError, listed
 from masksmith.labels import blur
+from masksmith.labels.instances import NAMES
 from masksmith.labels.scan import MaskScan
 from masksmith.limits import MAX_UNNAMED_COLORS, MAX_UNNAMED_VALUES
 
@@ -96,16 +97,30 @@ def decide(
 def _regions(scans: Sequence[MaskScan], given: tuple[Entry, ...] | None) -> Decision:
     names = list(dict.fromkeys(name for s in scans for name in s.names))
     kind = scans[0].reader
+    if set(names) <= set(NAMES):
+        return _things(max((s.names for s in scans), key=len), given)
     if given is not None:
         return Decision(ClassTable(given, "name"), kind, "the class table names the regions")
     entries = tuple(
         Entry(name, default_color(i), i, ignored=name.lower() in IGNORED_NAMES) for i, name in enumerate(names)
     )
-    if set(names) == {"background", "object"}:
-        return Decision(ClassTable(entries, "name"), "instances", "a file for each thing")
     return Decision(
         ClassTable(entries, "name"), kind, f"regions of {len(names) - 1} names; what no region covers is background"
     )
+
+
+def _things(names: tuple[str, ...], given: tuple[Entry, ...] | None) -> Decision:
+    """Numbered things as one class, with a border between them if that was asked for."""
+    if given is not None and len(given) != len(names):
+        raise Unclear(
+            where="class table",
+            expected=f"{len(names)} classes, for {', '.join(names)}",
+            received=f"{len(given)}",
+            remedy="correct the class table; --border N makes a class of where things meet",
+        ).of("class table")
+    rows = make_entries(names) if given is None else tuple(replace(e, value=i) for i, e in enumerate(given))
+    border = ", and the border between them" if len(names) > 2 else ""
+    return Decision(ClassTable(rows), "instances", f"things that are numbered or have a file each{border}")
 
 
 def _overlapping(scans: Sequence[MaskScan], given: tuple[Entry, ...] | None) -> Decision:

@@ -36,6 +36,8 @@ def classes_of(numbers_HW: npt.NDArray[Any], border_px: int) -> U8:
     kernel = np.ones((2 * border_px + 1, 2 * border_px + 1), np.uint8)
     highest = cv2.dilate(ranks, kernel, borderType=cv2.BORDER_CONSTANT, borderValue=0)
     far = float(ranks.max()) + 1
-    lowest = cv2.erode(np.where(ranks == 0, far, ranks).astype(np.float32), kernel, borderType=cv2.BORDER_CONSTANT, borderValue=far)
+    lowest = cv2.erode(
+        np.where(ranks == 0, far, ranks).astype(np.float32), kernel, borderType=cv2.BORDER_CONSTANT, borderValue=far
+    )
     things[(highest > 0) & (lowest < far) & (highest != lowest)] = 2
     return things

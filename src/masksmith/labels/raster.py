@@ -13,7 +13,8 @@ import numpy.typing as npt
 
 from masksmith import images
 from masksmith.errors import DataError
-from masksmith.keys import join_layers
+from masksmith.keys import join_layers, pack_pixels
+from masksmith.labels.instances import NAMES, classes_of
 from masksmith.labels.source import Grid, LabelSource, RawMask
 from masksmith.limits import MAX_OVERLAPPING_CLASSES
 
@@ -21,7 +22,13 @@ from masksmith.limits import MAX_OVERLAPPING_CLASSES
 def read(source: LabelSource, grid: Grid | None = None) -> RawMask:
     """A mask picture; see :func:`read_file`. The grid is not needed: it has its own."""
     del grid
-    return read_layers(source.path) if source.overlapping else read_file(source.path)
+    if source.overlapping:
+        return read_layers(source.path)
+    raw = read_file(source.path)
+    if source.border_px == 0:
+        return raw
+    numbers = raw.values_HW if raw.values_HW is not None else pack_pixels(np.asarray(raw.colors_HW3))
+    return RawMask(classes_of(numbers, source.border_px), names=NAMES)
 
 
 def read_layers(path: Path) -> RawMask:
@@ -86,27 +93,27 @@ def read_file(path: Path) -> RawMask:
 
 
 def read_instances(source: LabelSource, grid: Grid) -> RawMask:
-    """A folder of one mask a thing: 1 where any of them is set.
+    """A folder of one mask a thing: 1 where any of them is set, 2 on the border between them.
 
     Raises:
         DataError: a file that cannot be read, or of another size than the picture.
     """
     folder = source.path
     files = sorted(p for p in folder.iterdir() if images.is_picture(p)) if folder.is_dir() else list(source.files)
-    union = np.zeros((grid.height, grid.width), np.uint8)
-    for path in files:
+    numbers = np.zeros((grid.height, grid.width), np.int32)
+    for number, path in enumerate(files, 1):
         pixels = images.read(path).pixels_HWC
-        if pixels.shape[:2] != union.shape:
+        if pixels.shape[:2] != numbers.shape:
             raise DataError(
                 where=path,
                 expected=f"the size of its picture, {grid.width}×{grid.height} pixels",
                 received=f"{pixels.shape[1]}×{pixels.shape[0]}",
                 remedy=f"export the mask at the size of {grid.image.name}",
             )
-        union |= (pixels != 0).any(axis=2)
+        numbers[(pixels != 0).any(axis=2)] = number
     if source.overlapping:
-        return RawMask(union.astype(np.uint16), names=("object",), overlapping=True)
-    return RawMask(union, None, names=("background", "object"))
+        return RawMask((numbers != 0).astype(np.uint16), names=("object",), overlapping=True)
+    return RawMask(classes_of(numbers, source.border_px), names=NAMES[: 3 if source.border_px else 2])
 
 
 def _bands(whole_HWC: npt.NDArray[np.integer], path: Path) -> RawMask:

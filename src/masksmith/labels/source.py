@@ -24,6 +24,8 @@ class LabelSource:
     reader: str = "picture"
     key: str = ""
     overlapping: bool = False
+    border_px: int = 0
+    """Where things are numbered, or have a file each: half the width of the border between them."""
 
     @property
     def path(self) -> Path:

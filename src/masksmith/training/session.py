@@ -99,7 +99,7 @@ def resume(
             )
     state.require(folder)
     found = folder.read_dataset()
-    table = replace(folder.read_table(), snap=before.data.snap)
+    table = replace(folder.read_table(), snap=before.data.snap, border_px=before.data.border)
     checkup = doctor.examine(found, before.data, table, seed=None, progress=listener.checked)
     table, fingerprint = checkup.require()
     chosen = before.with_settings(settings or {}) if settings else before

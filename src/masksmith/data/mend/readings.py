@@ -20,6 +20,7 @@ from masksmith.data.mend.levels import scan_of_levels
 from masksmith.errors import DataError
 from masksmith.labels import MaskScan, blur
 from masksmith.labels.decide import Unclear
+from masksmith.labels.instances import NAMES
 from masksmith.limits import MAX_UNNAMED_COLORS
 from masksmith.recipe import DataSettings
 
@@ -156,7 +157,8 @@ def _of_values(found: Sequence[Reading], scans: Sequence[MaskScan], entries: tup
 def _readable(table: ClassTable, scan: MaskScan) -> bool:
     if table.encoding == "name":
         return bool(scan.names)
-    return not scan.names and (scan.colors if table.encoding == "color" else scan.values) is not None
+    drawn = bool(scan.names) and not set(scan.names) <= set(NAMES)
+    return not drawn and (scan.colors if table.encoding == "color" else scan.values) is not None
 
 
 def _by_kinds(scans: Sequence[MaskScan], entries: tuple[Entry, ...]) -> list[Reading]:
