@@ -264,3 +264,13 @@ def test_snapped_is_the_class_of_least_distance(values: list[int], key: int) -> 
     found = ClassTable(make_entries([f"c{v}" for v in values], values), snap=True).resolve([key])[key]
     assert found is not None
     assert abs(values[found] - key) == min(abs(v - key) for v in values)
+
+
+def test_columns_that_other_programs_write_are_not_passed_over(tmp_path: Path) -> None:
+    path = tmp_path / "classes.csv"
+    path.write_text("id,name,red,green,blue\n0,sky,1,2,3\n2,tree,4,5,6\n1,road,7,8,9\n")
+    assert [(e.value, e.color) for e in read_csv(path)] == [(0, (1, 2, 3)), (2, (4, 5, 6)), (1, (7, 8, 9))]
+    for text in ("name,color\nsky,#ff0000\n", "name,r,g\nsky,1,2\n"):
+        path.write_text(text)
+        with pytest.raises(DataError, match="three columns"):
+            read_csv(path)

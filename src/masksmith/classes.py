@@ -326,6 +326,12 @@ def make_entries(names: Sequence[str], values: Sequence[int] | None = None) -> t
     return tuple(Entry(name, default_color(i), v) for i, (name, v) in enumerate(zip(names, wanted, strict=True)))
 
 
+# What other programs call these columns; passed over, the rows would be taken for other classes than are meant.
+_VALUES = ("value", "index", "id", "class_id", "label_id", "pixel_value")
+_COLORS = (("r", "red"), ("g", "green"), ("b", "blue"))
+_IN_ONE = ("color", "colour", "hex", "rgb")
+
+
 def read_csv(path: Path) -> tuple[Entry, ...]:
     """The rows of a class table file.
 
@@ -392,11 +398,19 @@ def _entry(row: dict[str, str], number: int) -> Entry:
     name = row["name"]
     if not name:
         raise ValueError(f"row {number + 1} has no name")
+    if any(letter < " " or letter == "\x7f" for letter in name):  # a terminal would obey them
+        raise ValueError(f"control characters in the name {name!a}")
     role = row.get("role") or ("ignore" if name.lower() in IGNORED_NAMES else "class")
     if role not in {"class", "ignore"}:
         raise ValueError(f'role "{role}" is neither class nor ignore')
-    has_color = {"r", "g", "b"} <= row.keys()
-    r, g, b = (int(row[c]) for c in "rgb") if has_color else default_color(number)
+    channels = [next((row[c] for c in names if c in row), None) for names in _COLORS]
+    if any(channels) or any(row.get(c) for c in _IN_ONE):
+        if None in channels:
+            raise ValueError("a colour needs the three columns r, g, b")
+        r, g, b = (int(c or "") for c in channels)
+    else:
+        r, g, b = default_color(number)
     if not all(0 <= c <= 255 for c in (r, g, b)):
         raise ValueError(f"colour {(r, g, b)} of {name}")
-    return Entry(name, (r, g, b), int(row.get("value") or row.get("index") or number), ignored=role == "ignore")
+    value = next((row[c] for c in _VALUES if row.get(c)), number)
+    return Entry(name, (r, g, b), int(value), ignored=role == "ignore")

@@ -122,7 +122,7 @@ def test_a_mask_of_a_kind_that_cannot_be_read_is_said(tmp_path: Path) -> None:
 def test_a_file_for_many_pictures_is_asked_by_the_name_of_the_file() -> None:
     table = LabelSource((MASKS / "all.json",), "coco", "photos/b.jpg")
     made = Part(
-        "val", IMAGES, MASKS, {"a": (IMAGES / "a.jpg",), "b": (IMAGES / "b.jpg",)}, Labels({}, {"b.jpg": table})
+        "val", IMAGES, MASKS, {"a": (IMAGES / "a.jpg",), "b": (IMAGES / "b.jpg",)}, Labels({}, {"b.jpg": [table]})
     )
     pairs, findings = pair(made, "skip")
     assert pairs == [Pair("b", (IMAGES / "b.jpg",), table, "val")]
@@ -157,3 +157,25 @@ def test_a_suffix_of_few_files_is_not_learnt(tmp_path: Path) -> None:
     for name in ("a", "a_copy", "b", "c", "d", "e"):
         (tmp_path / f"{name}.jpg").touch()
     assert side_by_side(tmp_path) == []
+
+
+def test_pictures_of_one_name_get_what_names_their_folder() -> None:
+    tables = [LabelSource((MASKS / "all.json",), "coco", f"{site}/1.jpg") for site in "ab"]
+    pictures = {f"{site}/1": (IMAGES / site / "1.jpg",) for site in "abc"}
+    pairs, findings = pair(Part("", IMAGES, MASKS, pictures, Labels({}, {"1.jpg": tables})), "stop")
+    assert {p.name: p.label.key for p in pairs} == {"a/1": "a/1.jpg", "b/1": "b/1.jpg"}
+    assert [f.kind for f in findings] == ["ambiguous"]
+
+
+def test_a_mask_is_never_taken_for_two_pictures() -> None:
+    pairs, findings = pair(part(["a/1", "b/1", "a/2"], ["1", "2"]), "stop")
+    assert {p.name for p in pairs} == {"a/2"}
+    assert [(f.kind, "a/1, b/1" in f.received) for f in findings if f.kind == "ambiguous"] == [("ambiguous", True)]
+
+
+def test_two_files_that_tell_of_one_picture_are_told() -> None:
+    both = [LabelSource((MASKS / name,), "coco", "a.jpg") for name in ("cats.json", "dogs.json")]
+    made = Part("", IMAGES, MASKS, {"a": (IMAGES / "a.jpg",)}, Labels({}, {"a.jpg": both}))
+    pairs, findings = pair(made, "stop")
+    assert pairs == []
+    assert [(f.kind, f.received) for f in findings] == [("ambiguous", "cats.json, dogs.json")]

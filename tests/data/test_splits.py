@@ -129,7 +129,7 @@ def test_two_pictures_are_one_to_train_and_one_to_validate() -> None:
 
 
 def test_fractions_that_leave_nothing_to_train_are_refused() -> None:
-    with pytest.raises(InputError, match="2 for validation and 2 for the test of 4; lower the fractions"):
+    with pytest.raises(InputError, match="2 for validation and 2 for the test of 4 pictures or groups; lower the fractions"):
         assigned(many(4), val_fraction=0.6, test_fraction=0.6)
 
 
@@ -249,3 +249,18 @@ def test_whatever_the_bytes_the_answer_is_a_split_or_one_sentence(
     path.write_bytes(b"name,split\n" * has_header + content)
     with suppress(DataError):
         splits.given(many(2), path)
+
+
+@pytest.mark.parametrize("pattern", ["^", "x*", "p(x)?", "(p)"])
+def test_a_pattern_that_groups_nothing_or_all_is_refused(pattern: str) -> None:
+    with pytest.raises(InputError, match="--group-by"):
+        splits.grouped([pair("p1"), pair("p2")], pattern)
+
+
+@pytest.mark.parametrize(
+    ("rows", "word"), [("a.png,train\na.png,val\n", "one part for each picture"), ("a.png,\n", "an empty cell")]
+)
+def test_rows_that_contradict_or_say_nothing_are_refused(tmp_path: Path, rows: str, word: str) -> None:
+    (tmp_path / "split.csv").write_text("image,split\n" + rows)
+    with pytest.raises(DataError, match=word):
+        splits.given([pair("a")], tmp_path / "split.csv")

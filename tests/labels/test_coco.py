@@ -282,3 +282,25 @@ def test_no_mutation_raises_anything_else(tmp_path_factory: pytest.TempPathFacto
         coco.read(LabelSource((path,), "coco", "a.png"), GRID)
     except DataError as error:
         assert str(path) in str(error)
+
+
+@pytest.mark.parametrize(
+    ("key", "change", "word"),
+    [
+        ("images", {"id": 7, "file_name": "b.png"}, "an id of its own for each picture"),
+        ("categories", {"id": 1, "name": "other"}, "an id of its own for each category"),
+        ("annotations", {"id": 9, "image_id": "7", "category_id": 1, "segmentation": [SQUARE]}, "image_id"),
+        (
+            "annotations",
+            {"id": 9, "image_id": 7, "category_id": 1, "segmentation": [], "bbox": [1, 1, 5, 5]},
+            "a box alone",
+        ),
+    ],
+)
+def test_what_joined_files_get_wrong_is_told(tmp_path: Path, key: str, change: dict[str, Any], word: str) -> None:
+    source = coco_file(tmp_path, [[SQUARE]])
+    data = json.loads(source.path.read_text())
+    data[key].append(change)
+    source.path.write_text(json.dumps(data))
+    with pytest.raises(DataError, match=word):
+        coco.read(source, GRID)

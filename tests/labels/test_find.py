@@ -82,11 +82,11 @@ def test_files_for_many_pictures_go_by_the_names_inside(tmp_path: Path) -> None:
     found = collect((p.stem, p) for p in sorted(tmp_path.iterdir()))
     assert found.by_name == {}
     assert found.by_picture == {
-        "a.jpg": LabelSource((tmp_path / "all.json",), "coco", "photos/a.jpg"),
-        "b.jpg": LabelSource((tmp_path / "all.json",), "coco", "b.jpg"),
-        "c.jpg": LabelSource((tmp_path / "more.xml",), "cvat", "sub/c.jpg"),
+        "a.jpg": [LabelSource((tmp_path / "all.json",), "coco", "photos/a.jpg")],
+        "b.jpg": [LabelSource((tmp_path / "all.json",), "coco", "b.jpg")],
+        "c.jpg": [LabelSource((tmp_path / "more.xml",), "cvat", "sub/c.jpg")],
     }
-    assert found.by_picture[picture_key("elsewhere/a.jpg")].key == "photos/a.jpg"
+    assert found.by_picture[picture_key("elsewhere/a.jpg")][0].key == "photos/a.jpg"
 
 
 def test_two_annotations_of_one_name_are_both_kept(tmp_path: Path) -> None:

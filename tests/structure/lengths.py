@@ -16,6 +16,8 @@ MOST_FILE_LINES = 400
 REASONS = {
     "src/masksmith/models/unet.py": "the whole network is to be read in one file, from top to bottom",
     "src/masksmith/models/unet.py:UNet.__init__": "all public options of the network with their defaults",
+    "src/masksmith/classes.py": "the class table and the file that it is written in, which must agree",
+    "src/masksmith/recipe.py": "every setting of a training in one list, with what is allowed",
     "src/masksmith/cli/check.py:command": "each option of the command is an argument, two thirds of it",
     "src/masksmith/cli/train.py:command": "likewise",
 }

@@ -52,6 +52,7 @@ def command(
 
     Ends with exit code 4 if something must be mended before a training.
     """
+    from masksmith import files
     from masksmith.cli import show
     from masksmith.data import dataset, doctor
     from masksmith.recipe import Recipe
@@ -63,6 +64,8 @@ def command(
         raise InputError(
             where="--report", expected="a file to write, such as check.html", received=str(report), remedy="name it so"
         )
+    if report is not None:
+        files.refuse_existing(report, overwrite=overwrite)
     with show.Show(quiet=json) as shown:
         found = dataset.find(data, settings)
         checkup = doctor.examine(found, settings, kept=not fresh, progress=shown.checked)

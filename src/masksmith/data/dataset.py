@@ -72,8 +72,9 @@ def find(root: Path | None, settings: DataSettings) -> Dataset:
         pairs += found
         findings += seen
     findings += _unused(home, parts, layout)
+    _require_text(home, pairs)
     if not pairs:
-        worst = next((f for f in findings if f.kind == "unpaired"), None)
+        worst = next((f for f in findings if f.kind in {"ambiguous", "channels", "unpaired"}), None)
         raise worst.error if worst is not None else _no_annotations(home)
     try:
         entries, source = classfiles.find(home, settings)
@@ -102,7 +103,21 @@ def _parts(root: Path | None, settings: DataSettings) -> tuple[str, Path, list[P
         )
     if root.is_file() and root.suffix.lower() in {".csv", ".parquet"} and is_list(root):
         return "list", root.parent, [part_of(root)]
+    if root.is_file() and root.suffix.lower() in {".csv", ".parquet"}:
+        raise DataError(
+            where=root,
+            expected="a folder, or a list in UTF-8 with the columns image and mask",
+            received="a file without these columns, or in another encoding",
+            remedy="name the columns in its first row and save it as UTF-8",
+        )
     existing_folder(root)
+    if (root / "mended.txt").is_file() and not (root / "changes.csv").is_file():
+        raise DataError(
+            where=root,
+            expected="a whole copy, with changes.csv",
+            received="one that masksmith check --fix did not finish",
+            remedy="write it again with check --fix and --overwrite",
+        )
     found = layouts.find(root, settings.layout)
     if found is None:
         inside = sorted(p.name + ("/" if p.is_dir() else "") for p in root.iterdir() if not p.name.startswith("."))
@@ -160,6 +175,19 @@ def _require_pictures(part: Part) -> None:
         received=f"none ({listed(others, 3)})" if others else "an empty folder",
         remedy="put them there, or convert them to PNG or TIFF",
     )
+
+
+def _require_text(home: Path, pairs: Sequence[Pair]) -> None:
+    """Names reach tables, pages and model files, which hold text: a name of other bytes would fail there."""
+    paths = [path for pair in pairs for path in (*pair.images, *pair.label.files)]
+    odd = [path.name for path in paths if any("\ud800" <= letter <= "\udfff" for letter in str(path))]
+    if odd:
+        raise DataError(
+            where=home.as_posix().encode("utf-8", "replace").decode("utf-8"),
+            expected="file names in UTF-8",
+            received=f"{len(odd)} in another encoding: {listed(ascii(name) for name in odd)}",
+            remedy="rename these files",
+        )
 
 
 def _no_annotations(home: Path) -> DataError:

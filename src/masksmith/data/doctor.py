@@ -21,8 +21,7 @@ from masksmith.data.overview import Overview, survey
 from masksmith.data.relations import Relation
 from masksmith.data.scan import Progress, Scan, scan
 from masksmith.errors import DataError, InputError, MasksmithError
-from masksmith.labels import Decision, MaskScan
-from masksmith.labels.decide import Unclear
+from masksmith.labels import Decision, MaskScan, Unclear
 from masksmith.recipe import DataSettings
 
 # Related pictures are kept in one part unless that would leave less than this share of the

@@ -64,6 +64,8 @@ class Overview:
     """The values of a mask if they are 1 … n with one patch each, -1 if not; None without a mask."""
     unknown: dict[int, dict[int, int]] = field(default_factory=dict)
     """By the number of the pair: keys that no class has, with their pixels."""
+    names: dict[int, tuple[str, ...]] = field(default_factory=dict)
+    """By the number of the pair: what unknown keys count in, where regions were drawn."""
     blurred: set[int] = field(default_factory=set)
     """Pairs whose unknown keys lie on edges alone, or come from a lossy format."""
     many: set[int] = field(default_factory=set)
@@ -153,6 +155,7 @@ def _classes(
             greys[answer] = np.mean(things.mean_C)
     if unknown:
         view.unknown[number] = table.strange(unknown, scan.names)
+        view.names[number] = scan.names if table.encoding == "name" else ()
         edges = sum(k not in scan.solid for k in unknown) if counts is scan.keys else 0
         if blur.is_lossy(scan.path) or (edges >= blur.FEWEST and 2 * edges >= len(unknown)):
             view.blurred.add(number)

@@ -54,10 +54,8 @@ def pair(part: Part, unmatched: str) -> tuple[list[Pair], list[Finding]]:
     joined: dict[str, list[LabelSource]] = {}
     for name, files in part.pictures.items():
         found = part.labels.by_name.get(rename.get(name, name), [])
-        if not found and (of_many := part.labels.by_picture.get(labels.picture_key(files[0].name))):
-            found = [of_many]
-        joined[name] = found
-    findings += _ambiguous(part, joined)
+        joined[name] = found or part.labels.of_picture(files[0])
+    findings += _ambiguous(part, joined) + _shared(part, joined)
     missing = [name for name, found in joined.items() if not found]
     if missing and unmatched == "skip" and len(missing) < len(joined):
         out = [part.pictures[name][0] for name in missing]
@@ -86,6 +84,38 @@ def _ambiguous(part: Part, joined: dict[str, list[LabelSource]]) -> list[Finding
         for name, found in joined.items()
         if len(found) > 1
     ]
+
+
+def _shared(part: Part, joined: dict[str, list[LabelSource]]) -> list[Finding]:
+    """One mask for several pictures, as of one name in several folders: theirs whose folder it names, or nobody's."""
+    takers: dict[int, list[str]] = {}
+    for name, found in joined.items():
+        if len(found) == 1:
+            takers.setdefault(id(found[0]), []).append(name)
+    findings = []
+    for names in takers.values():
+        if len(names) < 2:
+            continue
+        source, files = joined[names[0]][0], [part.pictures[name][0] for name in names]
+        fits = [labels.same_ending(source.key, file) for file in files]
+        best = [name for name, fit in zip(names, fits, strict=True) if fit == max(fits)]
+        for name in names:
+            if len(best) > 1:
+                joined[name] = [source, source]  # told here, and not as one without a mask
+            elif name not in best:
+                joined[name] = []
+        if len(best) > 1:
+            findings.append(
+                Finding(
+                    "ambiguous",
+                    str(source.path),
+                    "a mask for each picture",
+                    f"one for {len(files)} pictures of one name: {listed(names)}",
+                    "give each picture a name of its own, or arrange the masks in folders as the pictures",
+                    tuple(files),
+                )
+            )
+    return findings
 
 
 def _unpaired(part: Part, missing: list[str], joined: dict[str, list[LabelSource]]) -> Finding:

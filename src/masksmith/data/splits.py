@@ -45,15 +45,24 @@ def grouped(pairs: Sequence[Pair], pattern: str | None) -> list[Pair]:
             remedy="mend it",
         ) from error
     found = {p.image: wanted.search(p.name) for p in pairs}
+    found = {image: (m if m and (m.group(1) if m.re.groups else m.group(0)) else None) for image, m in found.items()}
     misses = [p.name for p in pairs if found[p.image] is None]
     if misses:
         raise InputError(
             where="--group-by",
-            expected=f'names that hold "{pattern}"',
+            expected=f'names in which "{pattern}" matches one letter or more',
             received=f"{len(misses)} of {len(pairs)} that do not: {listed(misses)}",
             remedy="widen the pattern",
         )
-    return [replace(p, group=(m.group(1) if m.re.groups else m.group(0))) for p in pairs if (m := found[p.image])]
+    out = [replace(p, group=(m.group(1) if m.re.groups else m.group(0))) for p in pairs if (m := found[p.image])]
+    if len(out) > 1 and len({p.group for p in out}) == 1:
+        raise InputError(
+            where="--group-by",
+            expected="a pattern that tells groups apart",
+            received=f'one group "{out[0].group}" of all {len(out)} pictures',
+            remedy="make it match what differs between the groups, as ^[^_]+ does in a_1, a_2, b_1",
+        )
+    return out
 
 
 def given(pairs: Sequence[Pair], path: Path, fold: int | None = None) -> list[Pair]:
@@ -108,12 +117,24 @@ def _read(path: Path, fold: int | None) -> tuple[dict[str, tuple[str, str]], dic
                 received=", ".join(row),
                 remedy="correct the header",
             )
+        if not row["split"]:
+            raise DataError(
+                where=f"{path}, row {number}",
+                expected="train, val or test in the column split",
+                received="an empty cell",
+                remedy="write one of them, or make the table anew with masksmith split",
+            )
         split = split_name(row["split"], path, number)
         if fold is not None and row.get("fold", "").isdigit():
             split = "val" if row["fold"] == str(fold) else "train"
         value = (split, row.get("group", ""))
-        if row.get("image"):
-            by_image[row["image"].split("|")[0]] = value
+        if row.get("image") and by_image.setdefault(row["image"].split("|")[0], value)[0] != value[0]:
+            raise DataError(
+                where=f"{path}, row {number}",
+                expected="one part for each picture",
+                received=f"{value[0]} for {row['image']}, which an earlier row gives to another",
+                remedy="remove one of the rows",
+            )
         if row.get("name") and by_name.setdefault(row["name"], value) != value:
             unclear.add(row["name"])
     # Parts may hold pictures of one name; such a name says nothing.

@@ -15,8 +15,9 @@ from masksmith.errors import DataError
 from masksmith.keys import Mask
 from masksmith.labels import coco, cvat, geojson, labelme, raster, yolo
 from masksmith.labels.blur import is_lossy
-from masksmith.labels.decide import LABELS, Decision, decide
-from masksmith.labels.find import Labels, add_annotation, annotation_reader, collect, picture_key
+from masksmith.labels.decide import decide
+from masksmith.labels.decision import LABELS, Decision, Unclear
+from masksmith.labels.find import Labels, add_annotation, annotation_reader, collect, picture_key, same_ending
 from masksmith.labels.scan import MaskScan, merged, scan
 from masksmith.labels.source import Grid, LabelSource, RawMask
 
@@ -29,6 +30,7 @@ __all__ = [
     "Labels",
     "MaskScan",
     "RawMask",
+    "Unclear",
     "add_annotation",
     "annotation_reader",
     "collect",
@@ -38,6 +40,7 @@ __all__ = [
     "picture_key",
     "read_mask",
     "read_raw",
+    "same_ending",
     "scan",
 ]
 

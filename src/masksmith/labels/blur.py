@@ -18,6 +18,8 @@ from masksmith.labels.scan import MaskScan
 _MAIN_SHARE = 0.002
 # Colours nearer than this to a more frequent one are that one, slightly off (out of 255).
 _NEAR = 40
+# So near to a class is no class of its own where it has no patch and the classes are further apart than _NEAR.
+_BESIDE = 4
 # Values on edges alone that make a set suspicious: fewer may be a thin class.
 FEWEST = 3
 # Patches hold most pixels of a mask, and few of a photograph.
@@ -39,7 +41,12 @@ def is_blurred(scans: Sequence[MaskScan]) -> bool:
         return False
     if any(is_lossy(s.path) for s in scans) and len(counts) > len(main) + 1:
         return True
-    return len(edges) >= FEWEST and len(edges) >= len(counts) - len(edges)
+    if len(edges) < len(counts) - len(edges):
+        return False
+    # A good JPEG leaves 1 beside 0 and 254 beside 255: two values, but each next to a class and nowhere a patch.
+    is_color = any(s.values is None for s in scans)
+    beside = bool(edges) and all(min(_distance(k, m, is_color) for m in main) <= _BESIDE for k in edges)
+    return len(edges) >= FEWEST or beside
 
 
 def main_keys(scans: Sequence[MaskScan]) -> list[int]:

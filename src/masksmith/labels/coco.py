@@ -5,6 +5,8 @@ Rule: a file is parsed once and indexed by picture, whatever the number of pictu
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Collection
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -34,6 +36,8 @@ from masksmith.labels.regions import (
 from masksmith.labels.source import Grid, LabelSource, RawMask
 
 _KEYS = {"images", "annotations", "categories"}
+
+_JOINED = "join the files anew with a number of its own for each"
 
 # Threads that ask for the same large file wait for the first one's parse instead of repeating it.
 _LOCK = Lock()
@@ -106,7 +110,12 @@ def _parse(path: Path, changed_ns: int, size: int) -> _Index:  # noqa: ARG001 - 
 
 def _indexed(path: Path, parts: dict[str, list[dict[str, Any]]]) -> _Index:
     images, annotations, categories = parts["images"], parts["annotations"], parts["categories"]
-    named = {category["id"]: _name(category, path) for category in sorted(categories, key=lambda c: c["id"])}
+    named: dict[Any, str] = {}
+    for category in sorted(categories, key=lambda c: c["id"]):
+        name = _name(category, path)
+        if named.setdefault(category["id"], name) != name:
+            received = f"the id {category['id']!r:.40} for {named[category['id']]} and for {name}"
+            raise fault(path, "an id of its own for each category", received, _JOINED)
     by_name: dict[str, list[dict[str, Any]]] = {}
     for image in images:
         if not isinstance(image["file_name"], str):
@@ -115,11 +124,26 @@ def _indexed(path: Path, parts: dict[str, list[dict[str, Any]]]) -> _Index:
     by_picture: dict[Any, list[dict[str, Any]]] = {}
     for annotation in annotations:
         by_picture.setdefault(annotation["image_id"], []).append(annotation)
-    if annotations and by_picture.keys().isdisjoint(image["id"] for image in images):
-        raise fault(path, "an image_id that is the id of a picture", "none in any annotation", "export it again")
+    _check_ids(path, [image["id"] for image in images], by_picture)
     if annotations and not any(annotation.get("segmentation") for annotation in annotations):
         raise fault(path, "annotations with a segmentation", "boxes alone", "export it as instance segmentation")
     return _Index(name_table(named.values()), named, by_name, by_picture)
+
+
+def _check_ids(path: Path, ids: list[Any], annotated: Collection[Any]) -> None:
+    """Files that were joined badly have ids twice: a picture would get the regions of another."""
+    known = Counter(ids)
+    twice = [i for i, n in known.items() if n > 1]
+    if twice:
+        raise fault(path, "an id of its own for each picture", f"{twice[0]!r:.40} for {known[twice[0]]}", _JOINED)
+    strays = [i for i in annotated if i not in known]
+    # Annotations of pictures that were taken out are harmless; an id that is written otherwise is not.
+    written = {str(i): i for i in ids}
+    for stray in strays:
+        if (meant := written.get(str(stray))) is not None:
+            raise fault(path, f"image_id as the id of the picture is written ({meant!r:.40})", f"{stray!r:.40}")
+    if annotated and len(strays) == len(annotated):
+        raise fault(path, "an image_id that is the id of a picture", "none in any annotation", "export it again")
 
 
 def _name(category: dict[str, Any], path: Path) -> str:
@@ -132,6 +156,8 @@ def _name(category: dict[str, Any], path: Path) -> str:
 def _regions(annotation: dict[str, Any], index: _Index, grid: Grid, path: Path) -> list[Region]:
     drawn = annotation.get("segmentation")
     where = f"{path}, annotation {annotation.get('id', 'without id')!s:.40}"
+    if not drawn and annotation.get("bbox"):
+        raise fault(where, "a segmentation", "a box alone", "draw its outline, or remove this annotation")
     if not drawn:
         return []
     name = index.categories.get(annotation.get("category_id"))

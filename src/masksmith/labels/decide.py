@@ -7,54 +7,19 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from masksmith.classes import IGNORED_NAMES, ClassTable, Entry, default_color, make_entries, unpack
-from masksmith.errors import DataError, listed
+from masksmith.errors import listed
 from masksmith.labels import blur
+from masksmith.labels.decision import Decision, Unclear
 from masksmith.labels.instances import NAMES
 from masksmith.labels.scan import MaskScan
 from masksmith.limits import MAX_UNNAMED_COLORS, MAX_UNNAMED_VALUES
 
-LABELS: dict[str, str] = {
-    "index": "one number a class, 0 upwards, in 8 or 16 bits",
-    "binary": "0 for the background, one other value (usually 255) for the one class",
-    "grey": "one grey value a class, with gaps",
-    "color": "one colour a class",
-    "palette": "numbers with a palette, which gives each class its colour",
-    "bands": "one band a class (one-hot)",
-    "instances": "a number for each thing, or a file for each: 0 is the background",
-    "coco": "polygons or run lengths in a COCO JSON file",
-    "labelme": "polygons in a LabelMe JSON file for each picture",
-    "yolo": "polygons in a YOLO text file for each picture, names in data.yaml",
-    "cvat": "polygons or masks in a CVAT XML file",
-    "geojson": "polygons in a GeoJSON file, reprojected onto the picture",
-}
-
 # A map of instances is made of patches; a photograph has hardly two like pixels side by side.
 _SOLID_SHARE = 0.3
-
-
-@dataclass(frozen=True)
-class Decision:
-    """How the masks of a data set are to be read: the table, the kind (a key of ``LABELS``), why."""
-
-    table: ClassTable
-    kind: str
-    reason: str
-
-
-class Unclear(DataError):
-    """Masks whose values cannot be classes: the kind of the finding, and which masks are guilty."""
-
-    kind = "undefined"
-    guilty: Callable[[MaskScan], bool] | None = None
-
-    def of(self, kind: str, guilty: Callable[[MaskScan], bool] | None = None) -> Unclear:
-        """The same error, with the kind of its finding and the masks that it is about."""
-        self.kind, self.guilty = kind, guilty
-        return self
 
 
 def decide(
@@ -178,6 +143,8 @@ def _with_table(scans: Sequence[MaskScan], given: tuple[Entry, ...]) -> Decision
         by_color is not None and all(s.colors is not None for s in scans) and all(unpack(c) in wanted for c in colors)
     )
     colored = any(s.values is None for s in scans)
+    if by_color is not None and _palettes_contradict(scans, given):
+        return Decision(by_color, "palette", "the palettes have the colours of the class table at other numbers")
     by_value = ClassTable(given, "value")
     if colored and values and values <= {e.value for e in given} and _rare(scans, lambda s: s.values is None):
         return Decision(by_value, "index", "most masks hold the index of a class of the table")
@@ -212,6 +179,18 @@ def _with_table(scans: Sequence[MaskScan], given: tuple[Entry, ...]) -> Decision
         entries = tuple(replace(e, value=0 if i == zero else top) for i, e in enumerate(given))
         return Decision(ClassTable(entries), "binary", f"two classes, and the masks hold 0 and {top}")
     return Decision(by_value, "index", "the masks hold numbers")
+
+
+def _palettes_contradict(scans: Sequence[MaskScan], given: tuple[Entry, ...]) -> bool:
+    """Whether all masks have palettes in which colours of two classes of the table or more stand at other values.
+
+    A border of another colour, as in VOC, must not let the values decide then.
+    """
+    if not all(s.from_palette for s in scans):
+        return False
+    value_of = {e.color: e.value for e in given}
+    found = {(c, v) for s in scans for v, k in s.palette.items() if (c := unpack(k)) in value_of}
+    return len({c for c, v in found if value_of[c] != v}) > 1
 
 
 def _bands_from_one(scans: Sequence[MaskScan], given: tuple[Entry, ...], values: set[int]) -> Decision | None:
@@ -272,6 +251,14 @@ def _without_table(scans: Sequence[MaskScan], snap: bool) -> Decision:
 
 def _bands(scans: Sequence[MaskScan], values: set[int]) -> Decision:
     count = max(s.bands for s in scans)
+    if odd := next((s for s in scans if s.bands == 1 and any(s.values or ())), None):
+        raise _disagreeing(
+            odd.path,
+            f"{count} bands as in the other masks, one of them set for each pixel",
+            f"one value a pixel, or all bands alike, up to {max(odd.values or {0: 0})}",
+            "write all masks in one way",
+            lambda s: s.bands == 1 and any(s.values or ()),
+        )
     if 0 in values:
         names, first = ["background", *(f"band {n}" for n in range(1, count + 1))], 0
     else:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from itertools import takewhile
 from pathlib import Path, PurePosixPath
 
 from masksmith import images
@@ -34,11 +35,20 @@ class Labels:
     """The annotations of a folder: by name of file, and by name of picture in files for many."""
 
     by_name: dict[str, list[LabelSource]] = field(default_factory=dict)
-    by_picture: dict[str, LabelSource] = field(default_factory=dict)
+    by_picture: dict[str, list[LabelSource]] = field(default_factory=dict)
+    """By :func:`picture_key`; more than one where folders hold pictures of one name, or files tell of the same."""
 
     def add(self, name: str, source: LabelSource) -> None:
         """One more annotation of the name."""
         self.by_name.setdefault(name, []).append(source)
+
+    def of_picture(self, file: Path | str) -> list[LabelSource]:
+        """What files for many pictures have about this one: of several of its name, those in folders most like its own."""
+        found = self.by_picture.get(picture_key(str(file)), [])
+        if len(found) < 2:
+            return found
+        fits = [same_ending(source.key, file) for source in found]
+        return [source for source, fit in zip(found, fits, strict=True) if fit == max(fits)]
 
     def __bool__(self) -> bool:
         return bool(self.by_name or self.by_picture)
@@ -72,9 +82,15 @@ def add_annotation(found: Labels, name: str, path: Path, reader: str) -> None:
         return
     for picture in _MANY[reader](path):
         # People move the pictures about; the name inside the file is all that stays.
-        found.by_picture[picture_key(picture)] = LabelSource((path,), reader, picture)
+        found.by_picture.setdefault(picture_key(picture), []).append(LabelSource((path,), reader, picture))
 
 
 def picture_key(name: str) -> str:
     """The name by which a picture is looked up in files that annotate many."""
     return PurePosixPath(name.replace("\\", "/")).name
+
+
+def same_ending(key: str, file: Path | str) -> int:
+    """How many parts of two paths are the same, counted from their ends: pictures of one name lie in many folders."""
+    both = (PurePosixPath(str(name).replace("\\", "/")).parts[::-1] for name in (key, file))
+    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(*both, strict=False)))

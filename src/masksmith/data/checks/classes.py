@@ -90,6 +90,8 @@ def _undefined(view: Overview, numbers: list[int]) -> Finding:
     for i in numbers:
         totals.update(view.unknown[i])
     paths = tuple(view.pairs[i].mask for i in numbers)
+    if view.table.encoding == "name":
+        return _unlisted(view, numbers, paths)
     color = view.table.encoding == "color"
     worst, pixels = totals.most_common(1)[0]
     shown = str(unpack(worst)) if color else str(worst)
@@ -103,6 +105,20 @@ def _undefined(view: Overview, numbers: list[int]) -> Finding:
         f"only {kind}s of the class table ({known})",
         f"{kind} {shown} in {pixels} pixels{more}, in {len(paths)} masks: {listed(p.name for p in paths)}",
         f"add a class for it to the class table, or ignore it with --ignore {option}",
+        paths,
+    )
+
+
+def _unlisted(view: Overview, numbers: list[int], paths: tuple[Path, ...]) -> Finding:
+    """Drawn regions, or what lies between them, under names that the class table does not have."""
+    assert view.table is not None  # noqa: S101  the caller has looked
+    names = list(dict.fromkeys(view.names[i][key] for i in numbers for key in view.unknown[i]))
+    return Finding(
+        "undefined",
+        str(paths[0]),
+        f"only names of the class table ({listed((e.name for e in view.table.entries), 8)})",
+        f"{listed(names)}, in {len(paths)} annotations: {listed(p.name for p in paths)}",
+        f"add a row for each to the class table, or ignore it with --ignore {names[0]}",
         paths,
     )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from masksmith import images, labels
+from masksmith.data.findings import note
 from masksmith.data.layouts.part import (
     IMAGE_NAMES,
     MASK_NAMES,
@@ -16,6 +17,7 @@ from masksmith.data.layouts.part import (
     two_folders,
     visible,
 )
+from masksmith.errors import listed
 from masksmith.labels import Labels
 
 _BESIDE = ("_labels", "_label", "_masks", "_mask", "annot", "_annot", "_annotations", "_gt", "_seg")
@@ -78,7 +80,17 @@ def annotation_table(root: Path) -> list[Part]:
 def flat(root: Path) -> list[Part]:
     """images, masks: split by chance, reproducibly"""
     pictures, masks = child(root, IMAGE_NAMES), child(root, MASK_NAMES)
-    return [two_folders("", pictures, masks)] if pictures is not None and masks is not None else []
+    if pictures is None or masks is None:
+        return []
+    part = two_folders("", pictures, masks)
+    others = [p for p in visible(root) if p.is_dir() and p not in (pictures, masks)]
+    others = [p for p in others if p.name.lower() in (*IMAGE_NAMES, *MASK_NAMES)]
+    if others:
+        names = listed(f"{p.name}/" for p in others)
+        part.findings.append(
+            note("layout", f"taken are {pictures.name}/ and {masks.name}/, not used: {names}", root, others)
+        )
+    return [part]
 
 
 def folder_a_picture(root: Path) -> list[Part]:
@@ -118,8 +130,8 @@ def _add_single(found: Labels, name: str, path: Path, picture: Path) -> None:
     one = labels.collect([(name, path)])
     for source in one.by_name.get(name, []):
         found.add(name, source)
-    if (source_of_many := one.by_picture.get(labels.picture_key(picture.name))) is not None:
-        found.add(name, source_of_many)
+    for source in one.of_picture(picture):
+        found.add(name, source)
 
 
 def _annotation_file(folder: Path, names: tuple[str, ...]) -> Path | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from dataclasses import replace
 from pathlib import Path
 
 from masksmith import images, labels
@@ -64,7 +65,7 @@ def part_of(path: Path) -> Part:
         name = _name(row, Path(image.split(JOINT)[0]), number, part.pictures)
         part.pictures[name] = files
         if label is not None:
-            _add(part.labels, name, label, row.get("key") or files[0].name, tables)
+            _add(part.labels, name, label, (files[0], row.get("key", "")), tables)
         part.groups |= {name: row["group"]} if row.get("group") else {}
         part.splits |= {name: split_name(row["split"], path, number)} if row.get("split") else {}
     return part
@@ -84,15 +85,17 @@ def _exists(path: Path) -> bool:
         return False
 
 
-def _add(found: Labels, name: str, mask: Path, picture: str, tables: dict[Path, Labels]) -> None:
-    """The annotation of a row; a file that annotates many pictures is opened once."""
+def _add(found: Labels, name: str, mask: Path, wanted: tuple[Path, str], tables: dict[Path, Labels]) -> None:
+    """The annotation of a row for (picture, key); a file that annotates many pictures is opened once."""
+    picture, key = wanted
     one = tables.get(mask) or labels.collect([(name, mask)])
     if one.by_picture:
         tables[mask] = one
     for source in one.by_name.get(name, []):
         found.add(name, source)
-    if (source_of_many := one.by_picture.get(labels.picture_key(picture))) is not None:
-        found.add(name, source_of_many)
+    for source in one.of_picture(key or picture):
+        # A key that is given may stand in several rows: what is meant is said there.
+        found.add(name, replace(source) if key else source)
 
 
 def split_name(text: str, path: Path, row: int) -> str:
@@ -126,9 +129,13 @@ def read_rows(path: Path) -> list[dict[str, str]]:
                 header = file.readline()
                 file.seek(0)
                 delimiter = ";" if header.count(";") > header.count(",") else "\t" if "\t" in header else ","
+                table = csv.DictReader(file, delimiter=delimiter)
+                names = [name.strip().lower() for name in table.fieldnames or () if name.strip()]
+                if twice := {name for name in names if names.count(name) > 1}:
+                    raise ValueError(f"the column {min(twice)} twice")  # the last would win without a word
                 rows = [
                     {(k or "").strip().lower(): (v or "").strip() for k, v in row.items() if isinstance(v, str)}
-                    for row in csv.DictReader(file, delimiter=delimiter)
+                    for row in table
                 ]
     except DataError:
         raise
@@ -137,7 +144,7 @@ def read_rows(path: Path) -> list[dict[str, str]]:
             where=path,
             expected="a list in CSV with the columns image, mask, split, group",
             received=str(error).splitlines()[0],
-            remedy="save it as UTF-8 text",
+            remedy="correct it, and save it as UTF-8 text",
         ) from error
     if not rows:
         raise DataError(

@@ -7,9 +7,9 @@ import re
 from pathlib import Path
 
 from masksmith import images, labels
-from masksmith.data.findings import Finding
+from masksmith.data.findings import Finding, note
 from masksmith.data.layouts.part import SPLIT_NAMES, Part, by_name, child, pictures_below, two_folders, visible
-from masksmith.errors import DataError
+from masksmith.errors import DataError, listed
 from masksmith.labels import Labels
 
 _CHANNEL = re.compile(r"^(?P<case>.+)_(?P<channel>\d{4})$")
@@ -30,11 +30,23 @@ def voc(root: Path) -> list[Part]:
         for split, names in SPLIT_NAMES.items():
             for name in names:
                 if (file := lists / f"{name}.txt").is_file():
-                    listed = (line.split()[0] for line in read_lines(file) if line.strip())
-                    whole.splits |= dict.fromkeys((n for n in listed if n in whole.pictures), split)
+                    _take_list(whole, file, split)
     if whole.splits:  # most pictures of VOC have boxes only; the lists say which have masks
         whole.pictures = {name: files for name, files in whole.pictures.items() if name in whole.splits}
     return [whole]
+
+
+def _take_list(whole: Part, file: Path, split: str) -> None:
+    """The part of the pictures that a list names; some write the ending too, or a folder before it."""
+    names = [line.split()[0] for line in read_lines(file) if line.strip()]
+    known = [n if n in whole.pictures else images.stem(Path(n)) for n in names]
+    gone = [name for name, own in zip(names, known, strict=True) if own not in whole.pictures]
+    twice = [own for own in known if whole.splits.get(own, split) != split]
+    for names, why in ((gone, "are not there"), (twice, "are in another list, which counts")):
+        if names:
+            told = f"{file.name} names {len(names)} pictures that {why}: {listed(names)}"
+            whole.findings.append(note("layout", told, file, (file,)))
+    whole.splits |= {own: split for own in known if own in whole.pictures and own not in whole.splits}
 
 
 def cityscapes(root: Path) -> list[Part]:
@@ -43,6 +55,7 @@ def cityscapes(root: Path) -> list[Part]:
     if pictures is None or masks is None:
         return []
     found = []
+    ending = _city_ending(masks)
     for split, names in SPLIT_NAMES.items():
         inside, beside = child(pictures, names), child(masks, names)
         if inside is None or beside is None:
@@ -50,22 +63,24 @@ def cityscapes(root: Path) -> list[Part]:
         by, findings = by_name(
             ((name.removesuffix("_leftImg8bit"), path) for name, path in pictures_below(inside)), inside
         )
-        found.append(Part(split, inside, beside, by, _city_labels(beside), findings=findings))
+        found.append(Part(split, inside, beside, by, _city_labels(beside, ending), findings=findings))
     return found
 
 
-def _city_labels(folder: Path) -> Labels:
-    """One mask of a picture: the training labels where they were made, else the labels."""
-    files = [p for p in sorted(folder.rglob("*")) if p.is_file()]
-    for ending in ("_labelTrainIds", "_labelIds", "_polygons", ""):
-        chosen = [p for p in files if images.stem(p).endswith(ending)]
-        names = (
-            (re.sub(r"_gt(Fine|Coarse)\w*$", "", p.relative_to(folder).with_name(images.stem(p)).as_posix()), p)
-            for p in chosen
-        )
-        if found := labels.collect(names):
-            return found
-    return Labels()
+def _city_ending(folder: Path) -> str:
+    """One kind of masks for all parts, since their numbers differ: of the commonest the training labels before the labels."""
+    stems = [images.stem(p) for p in folder.rglob("*") if p.is_file()]
+    counts = {e: sum(s.endswith(e) for s in stems) for e in ("_labelTrainIds", "_labelIds", "_polygons")}
+    best = max(counts, key=lambda e: counts[e])  # the first of equals
+    return best if counts[best] else ""
+
+
+def _city_labels(folder: Path, ending: str) -> Labels:
+    files = [p for p in sorted(folder.rglob("*")) if p.is_file() and images.stem(p).endswith(ending)]
+    return labels.collect(
+        (re.sub(r"_gt(Fine|Coarse)\w*$", "", p.relative_to(folder).with_name(images.stem(p)).as_posix()), p)
+        for p in files
+    )
 
 
 def nnunet(root: Path) -> list[Part]:

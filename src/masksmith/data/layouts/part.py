@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from masksmith import images, labels
-from masksmith.data.findings import Finding
+from masksmith.data.findings import Finding, note
+from masksmith.errors import listed
 from masksmith.labels import Labels
 
 SPLITS = ("train", "val", "test")
@@ -114,7 +115,19 @@ def by_name(found: Iterable[tuple[str, Path]], where: Path) -> tuple[dict[str, t
 def two_folders(split: str, image_folder: Path, mask_folder: Path) -> Part:
     """A part of a folder of pictures and a folder of annotations."""
     pictures, findings = by_name(pictures_below(image_folder), image_folder)
+    findings += _left_inside(image_folder, pictures)
     return Part(split, image_folder, mask_folder, pictures, annotations_below(mask_folder, pictures), findings=findings)
+
+
+def _left_inside(folder: Path, pictures: dict[str, tuple[Path, ...]]) -> list[Finding]:
+    """A word on the pictures in folders beside pictures, which nobody takes."""
+    if all(files[0].parent != folder for files in pictures.values()):
+        return []
+    inside = [p for p in visible(folder) if p.is_dir() and any(images.is_picture(f) for f in p.rglob("*"))]
+    names = listed(f"{p.name}/" for p in inside)
+    return (
+        [note("layout", f"not used, since {folder} holds pictures itself: {names}", folder, inside)] if inside else []
+    )
 
 
 def _relative_name(path: Path, folder: Path) -> str:

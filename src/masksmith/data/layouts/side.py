@@ -44,7 +44,7 @@ def _in_folder(folder: Path, split: str) -> Part | None:
         stems = {images.stem(p) for p in plain}
         beside = [p for p in visible(folder) if p.name in stems or (p.is_file() and not images.is_picture(p))]
         found = labels.collect((p.name if p.is_dir() else images.stem(p), p) for p in beside)
-        tables = {path for s in found.by_picture.values() for path in s.files}
+        tables = {path for many in found.by_picture.values() for s in many for path in s.files}
         if not tables and not any(images.stem(p) in found.by_name for p in plain):
             return None
     by, findings = by_name(((images.stem(p), p) for p in plain), folder)

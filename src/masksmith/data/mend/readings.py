@@ -18,8 +18,7 @@ from masksmith.data.doctor import Checkup
 from masksmith.data.mend.item import Item
 from masksmith.data.mend.levels import scan_of_levels
 from masksmith.errors import DataError
-from masksmith.labels import MaskScan, blur
-from masksmith.labels.decide import Unclear
+from masksmith.labels import MaskScan, Unclear, blur
 from masksmith.labels.instances import NAMES
 from masksmith.limits import MAX_UNNAMED_COLORS
 from masksmith.recipe import DataSettings
