@@ -110,14 +110,17 @@ def claim_folder(path: Path, *, overwrite: bool, ours: Sequence[str]) -> None:
     check_writable(path)
 
 
-def open_database(path: Path, table: str) -> sqlite3.Connection:
+def open_database(path: Path | None, table: str) -> sqlite3.Connection:
     """A database of things that can be made again, in which ``table`` exists.
 
-    A damaged one is thrown away: nothing in it is worth more than making it again.
+    A damaged one is thrown away: nothing in it is worth more than making it again. Without a path
+    it is a temporary one that the system removes.
 
     Raises:
         InputError, EnvironmentFault, OSError, sqlite3.Error: it cannot be had.
     """
+    if path is None:
+        return _connected("", table)
     make_folder(path.parent)
     if path.is_file() and path.stat().st_size > MAX_SCAN_CACHE_BYTES:
         path.unlink()
@@ -130,8 +133,9 @@ def open_database(path: Path, table: str) -> sqlite3.Connection:
         return _connected(path, table)
 
 
-def _connected(path: Path, table: str) -> sqlite3.Connection:
-    base = sqlite3.connect(path, timeout=5)
+def _connected(path: Path | str, table: str) -> sqlite3.Connection:
+    # One thread at a time uses it, but not always the one that has opened it.
+    base = sqlite3.connect(path, timeout=5, check_same_thread=False)
     try:
         base.execute("PRAGMA journal_mode=WAL")  # a reader beside a writer, and nothing half-written
         base.execute("PRAGMA synchronous=NORMAL")

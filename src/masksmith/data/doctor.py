@@ -172,11 +172,12 @@ def _table_fault(error: MasksmithError, source: Path | None) -> Finding:
 def _split(
     dataset: Dataset, view: Overview, met: Sequence[Relation], settings: DataSettings, seed: int
 ) -> tuple[Dataset, list[Finding], tuple[int, ...] | None]:
-    presence = {
-        pair.image: frozenset(int(i) for i in counts[:-1].nonzero()[0])
-        for pair, counts in zip(view.pairs, view.class_pixels, strict=True)
-        if counts is not None
-    }
+    presence: dict[Path, frozenset[int]] = {}
+    same: dict[frozenset[int], frozenset[int]] = {}  # few sets, of many pictures
+    for pair, counts in zip(view.pairs, view.class_pixels, strict=True):
+        if counts is not None:
+            found = frozenset(int(i) for i in counts[:-1].nonzero()[0])
+            presence[pair.image] = same.setdefault(found, found)
     if len(dataset.pairs) < 2:
         return dataset, [_too_few(dataset)], None
     pairs, told = _kept_together(dataset.pairs, met)

@@ -5,6 +5,7 @@ Rule: numbers only; what they mean for a person is ``doctor``'s work, for a netw
 
 from __future__ import annotations
 
+from array import array
 from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -72,6 +73,42 @@ class Fingerprint:
 
 
 @dataclass
+class _OfClass:
+    """What adds up over the pictures that hold a class."""
+
+    count: int = 0
+    areas: array[float] = field(default_factory=lambda: array("f"))
+    pixels: float = 0.0
+    width: float = 0.0
+    train: dict[int, F64] = field(default_factory=dict)
+    """Channels measured -> weight, means and mean squares, weighted by pixels: float64 (3, C)."""
+
+    def add(self, pixels: int, things: Things, *, is_train: bool) -> None:
+        """The things of one picture."""
+        self.count += things.count
+        self.areas.append(things.area)
+        self.pixels += pixels
+        self.width += pixels * things.width
+        if is_train:
+            row = pixels * np.array([np.ones(len(things.mean_C)), things.mean_C, things.square_C])
+            before = self.train.get(len(things.mean_C))
+            self.train[len(things.mean_C)] = row if before is None else before + row
+
+    def facts(self) -> ClassFacts:
+        """All pictures together."""
+        if not self.areas:
+            return ClassFacts(0, 0.0, 0.0, (), ())
+        mean: tuple[float, ...] = ()
+        std: tuple[float, ...] = ()
+        if self.train:
+            weight, total, square = self.train[max(self.train)]
+            centre = total / weight
+            mean = tuple(centre.tolist())
+            std = tuple(np.sqrt(np.maximum(square / weight - centre**2, 0)).tolist())
+        return ClassFacts(self.count, float(np.median(self.areas)), self.width / self.pixels, mean, std)
+
+
+@dataclass
 class _Sums:
     """What adds up over the pictures."""
 
@@ -86,8 +123,7 @@ class _Sums:
     holders: dict[str, F64] = field(default_factory=dict)
     counted: Counter[str] = field(default_factory=Counter)
     spacings: list[float] = field(default_factory=list)
-    things: dict[int, list[tuple[int, Things, bool]]] = field(default_factory=lambda: defaultdict(list))
-    """Class -> (pixels, things, in the training part) of each picture that holds it."""
+    things: dict[int, _OfClass] = field(default_factory=lambda: defaultdict(_OfClass))
 
 
 def summarize(seen: Iterable[tuple[Pair, PairFacts]], splits: Iterable[str], table: ClassTable) -> Fingerprint | None:
@@ -120,7 +156,7 @@ def summarize(seen: Iterable[tuple[Pair, PairFacts]], splits: Iterable[str], tab
         train_sizes=tuple(sums.train_sizes),
         class_pixels={s: [int(n) for n in counts] for s, counts in sorted(sums.pixels.items())},
         class_pictures={s: [int(n) for n in counts] for s, counts in sorted(sums.holders.items())},
-        classes=tuple(_class_facts(sums.things.get(i, [])) for i in range(len(table))),
+        classes=tuple(sums.things[i].facts() for i in range(len(table))),
         counted_pixels=dict(sums.counted) if table.overlapping else {},
         spacing=float(np.median(sums.spacings)) if sums.spacings else None,
     )
@@ -162,7 +198,7 @@ def _add_mask(sums: _Sums, mask: MaskFacts, split: str, table: ClassTable) -> No
         pixels[columns] += n
         sums.counted[split] += 0 if columns == [-1] else n
         if not table.overlapping and answer != IGNORE and counts is mask.scan.keys and key in mask.things:
-            sums.things[answer].append((n, mask.things[key], split == "train"))
+            sums.things[answer].add(n, mask.things[key], is_train=split == "train")
     if table.overlapping:
         _add_layers(sums, mask, split, table)
     for known, counted in ((sums.pixels, pixels), (sums.holders, (pixels[:-1] > 0).astype(np.float64))):
@@ -175,29 +211,4 @@ def _add_layers(sums: _Sums, mask: MaskFacts, split: str, table: ClassTable) -> 
         for index in table.columns(answer) if answer is not None else ():
             n = sum(n for bits, n in mask.scan.keys.items() if bits & key)
             if index >= 0:
-                sums.things[index].append((n, mask.things[key], split == "train"))
-
-
-def _class_facts(seen: list[tuple[int, Things, bool]]) -> ClassFacts:
-    if not seen:
-        return ClassFacts(0, 0.0, 0.0, (), ())
-    weights = np.array([n for n, _, _ in seen], float)
-    widths = np.array([t.width for _, t, _ in seen])
-    mean: tuple[float, ...] = ()
-    std: tuple[float, ...] = ()
-    channels = max(len(t.mean_C) for _, t, _ in seen)
-    train = [(n, t) for n, t, is_train in seen if is_train and len(t.mean_C) == channels]
-    if train:
-        share = np.array([n for n, _ in train], float)
-        share /= share.sum()
-        centre = share @ np.array([t.mean_C for _, t in train])
-        square = share @ np.array([t.square_C for _, t in train])
-        mean = tuple(float(v) for v in centre)
-        std = tuple(float(v) for v in np.sqrt(np.maximum(square - centre**2, 0)))
-    return ClassFacts(
-        sum(t.count for _, t, _ in seen),
-        float(np.median([t.area for _, t, _ in seen])),
-        float((weights * widths).sum() / weights.sum()),
-        mean,
-        std,
-    )
+                sums.things[index].add(n, mask.things[key], is_train=split == "train")

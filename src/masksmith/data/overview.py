@@ -5,6 +5,7 @@ Rule: columns of figures, so that a set of any size fits; the pictures' own pixe
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
@@ -12,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from masksmith.classes import IGNORE, ClassTable
+from masksmith.data import signature
 from masksmith.data.facts import MaskFacts, PairFacts, PictureFacts
 from masksmith.data.pairing import Pair
 from masksmith.labels import blur
@@ -59,7 +61,7 @@ class Overview:
     class_pixels: list[npt.NDArray[np.int64] | None] = field(default_factory=list)
     """Pixels of class 0 … K - 1 and of the ignored ones; None where the mask is unknown."""
     class_greys: list[npt.NDArray[np.float32] | None] = field(default_factory=list)
-    """The mean grey of the picture in each class, NaN where it does not occur."""
+    """Of two classes the mean grey of the picture in each, NaN where it does not occur."""
     single: list[int | None] = field(default_factory=list)
     """The values of a mask if they are 1 … n with one patch each, -1 if not; None without a mask."""
     unknown: dict[int, dict[int, int]] = field(default_factory=dict)
@@ -79,13 +81,15 @@ class Overview:
 def survey(seen: Iterable[tuple[Pair, PairFacts]], table: ClassTable | None) -> Overview:
     """Put the facts of all pairs side by side."""
     view = Overview(table)
+    sizes: dict[tuple[int, int], tuple[int, int]] = {}
     for number, (pair, facts) in enumerate(seen):
         picture, mask = facts.picture, facts.mask
         view.pairs.append(pair)
-        view.rows.append(None if picture is None else _row(picture, mask))
+        view.rows.append(None if picture is None else _row(picture, mask, sizes))
         view.digests.append(b"" if picture is None else picture.digest)
         view.thumbs.append(b"" if picture is None else picture.thumb)
-        view.strips.append(b"" if picture is None else picture.strips)
+        is_tile = signature.TILE_NAME.match(pair.name.rsplit("/", 1)[-1]) is not None
+        view.strips.append(picture.strips if picture is not None and is_tile else b"")
         view.sketches.append(b"" if picture is None else picture.sketch)
         if mask is not None and mask.scan.drawn_over:
             drawn = sum(n for key, n in mask.scan.keys.items() if key)
@@ -97,22 +101,24 @@ def survey(seen: Iterable[tuple[Pair, PairFacts]], table: ClassTable | None) -> 
     return view
 
 
-def _row(picture: PictureFacts, mask: MaskFacts | None) -> Row:
+def _row(picture: PictureFacts, mask: MaskFacts | None, sizes: dict[tuple[int, int], tuple[int, int]]) -> Row:
     aligned = None if mask is None else mask.alignment
+    # Of many pictures most have one size and no clipped values: equal things are kept once.
+    size = sizes.setdefault((picture.height, picture.width), (picture.height, picture.width))
+    mask_size = None if mask is None else sizes.setdefault((mask.height, mask.width), (mask.height, mask.width))
     return Row(
-        picture.height,
-        picture.width,
+        *size,
         picture.channels,
-        picture.dtype,
-        picture.low,
+        sys.intern(picture.dtype),
+        picture.low or 0.0,
         picture.high,
-        picture.at_low,
-        picture.at_high,
+        picture.at_low or 0.0,
+        picture.at_high or 0.0,
         sum(picture.count_C) > 0,
-        None if mask is None else (mask.height, mask.width),
+        mask_size,
         mask is not None and mask.is_picture,
         0.0 if aligned is None else aligned.here,
-        "" if aligned is None else aligned.turn,
+        "" if aligned is None else sys.intern(aligned.turn),
         0.0 if aligned is None else aligned.turned,
         (0.0, 0.0) if aligned is None else aligned.shift_px,
         0.0 if aligned is None else aligned.shifted,
@@ -159,4 +165,4 @@ def _classes(
         edges = sum(k not in scan.solid for k in unknown) if counts is scan.keys else 0
         if blur.is_lossy(scan.path) or (edges >= blur.FEWEST and 2 * edges >= len(unknown)):
             view.blurred.add(number)
-    return pixels, greys
+    return pixels, greys if len(table) == 2 else None

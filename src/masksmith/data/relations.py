@@ -6,7 +6,6 @@ Rule: what must not be torn apart by a split is found before pictures are split.
 from __future__ import annotations
 
 import itertools
-import re
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -25,7 +24,7 @@ F32 = npt.NDArray[np.float32]
 
 # Small copies that agree this much are compared in full; the rest is no suspicion.
 _CANDIDATE = 0.7
-# Comparisons in full: pictures with the same frame or vignette all look alike at 16 pixels.
+# Comparisons in full: pictures with the same frame or vignette all look alike at 12 pixels.
 _MOST_COMPARED = 400
 # What two copies keep in common after JPEG, a change of brightness or a shift of some pixels.
 _SAME = 0.8
@@ -33,11 +32,12 @@ _COMPARED_PX = 128
 _SHIFT_PX = 8
 # Windows of 64 pixels that are equal to the bit are no chance; a few may be a logo or a scale bar.
 _SHARED_WINDOWS = 4
-# Rows of similarities computed at once: 512 x 20,000 float32 are 40 MB.
+# Pictures whose similarities are computed at once: 256 with 2048 others are 2 MB.
 _BLOCK = 256
+# Of fewer pictures the mean is no more than the pictures themselves.
+_ENOUGH_FOR_A_MEAN = 12
 # Neighbouring tiles agree along their common border; others do not.
 _BORDER = 0.5
-_TILE_NAME = re.compile(r"^(?P<scene>.*?)[_\- ]?[a-zA-Z]{0,3}(?P<row>\d+)[_\- ]+[a-zA-Z]{0,3}(?P<column>\d+)$")
 # Georeferenced pictures that share more than this of the smaller one overlap; less is a common edge.
 _OVERLAP = 0.01
 
@@ -84,24 +84,41 @@ def _alike(view: Overview) -> Iterator[tuple[int, int]]:
     used = [i for i, r in enumerate(view.rows) if r is not None and r.high > r.low]
     if len(used) < 2:
         return
-    thumbs = np.stack([np.frombuffer(view.thumbs[i], np.uint8) for i in used]).astype(np.float32)
-    # What all pictures have in common (a frame, a vignette, the sky) makes no two of them alike.
-    centred = thumbs - thumbs.mean(axis=1, keepdims=True)
-    if len(used) >= 12:
-        centred -= centred.mean(axis=0)
-    centred /= np.maximum(np.linalg.norm(centred, axis=1, keepdims=True), 1e-6)
+    thumbs = _centred(view, used)
     candidates: list[tuple[float, int, int]] = []
-    for start in range(0, len(used), _BLOCK):
-        scores = centred[start : start + _BLOCK] @ centred.T
-        for a, b in zip(*np.nonzero(scores > _CANDIDATE), strict=True):
-            if start + a < b:
-                candidates.append((float(scores[a, b]), used[start + a], used[b]))
+    for a in range(0, len(used), _BLOCK):
+        rows = thumbs[a : a + _BLOCK].astype(np.float32)
+        for b in range(a, len(used), 8 * _BLOCK):
+            scores = rows @ thumbs[b : b + 8 * _BLOCK].astype(np.float32).T
+            for i, j in zip(*np.nonzero(scores > _CANDIDATE), strict=True):
+                if a + i < b + j:
+                    candidates.append((float(scores[i, j]), used[a + i], used[b + j]))
         if len(candidates) > 20 * _MOST_COMPARED:
             candidates = sorted(candidates, reverse=True)[:_MOST_COMPARED]
     seen: dict[int, F32 | None] = {}
     for _, i, j in sorted(candidates, reverse=True)[:_MOST_COMPARED]:
         if view.digests[i] != view.digests[j] and _equal_content(view.pairs[i], view.pairs[j], i, j, seen):
             yield i, j
+
+
+def _centred(view: Overview, used: Sequence[int]) -> npt.NDArray[np.float16]:
+    """The small copies as vectors of length 1 whose products are correlations, float16 (n, pixels)."""
+    pixels = signature.THUMB_PX**2
+    out = np.empty((len(used), pixels), np.float16)
+    common = np.zeros(pixels)
+    # What all pictures have in common (a frame, a vignette, the sky) makes no two of them alike.
+    for final in (False, True):
+        for start in range(0, len(used), _BLOCK):
+            members = used[start : start + _BLOCK]
+            block = np.stack([np.frombuffer(view.thumbs[i], np.uint8) for i in members]).astype(np.float32)
+            block -= block.mean(axis=1, keepdims=True)
+            if not final:
+                common += block.sum(axis=0, dtype=np.float64)
+                continue
+            if len(used) >= _ENOUGH_FOR_A_MEAN:
+                block -= (common / len(used)).astype(np.float32)
+            out[start : start + _BLOCK] = block / np.maximum(np.linalg.norm(block, axis=1, keepdims=True), 1e-6)
+    return out
 
 
 def _equal_content(a: Pair, b: Pair, i: int, j: int, seen: dict[int, F32 | None]) -> bool:
@@ -130,21 +147,18 @@ def _detail(pair: Pair) -> F32 | None:
 
 def _sharing(view: Overview) -> Iterator[tuple[int, int]]:
     """Pictures whose sketches have windows in common."""
-    hashes = [np.frombuffer(s, np.uint64) for s in view.sketches]
-    owners = np.repeat(np.arange(len(hashes)), [len(h) for h in hashes])
-    values = np.concatenate(hashes) if hashes else np.zeros(0, np.uint64)
-    order = np.argsort(values, kind="stable")
-    values, owners = values[order], owners[order]
+    values = np.sort(np.frombuffer(b"".join(view.sketches), np.uint64))
+    repeated = np.unique(values[1:][values[1:] == values[:-1]])
+    owners: dict[int, list[int]] = defaultdict(list)
+    for i, stored in enumerate(view.sketches):
+        for window in np.intersect1d(np.frombuffer(stored, np.uint64), repeated).tolist():
+            owners[window].append(i)
     shared: dict[tuple[int, int], int] = defaultdict(int)
-    starts = np.flatnonzero(np.r_[True, values[1:] != values[:-1]]) if len(values) else np.zeros(0, int)
-    ends = np.r_[starts[1:], len(values)]
-    for start, end in zip(starts[ends - starts > 1], ends[ends - starts > 1], strict=True):
-        members = sorted({int(o) for o in owners[start:end]})
+    for members in owners.values():
         if len(members) > 8:  # a pattern of many pictures, such as a scale bar or a repeated grid
             continue
-        for a, i in enumerate(members):
-            for j in members[a + 1 :]:
-                shared[i, j] += 1
+        for pair in itertools.combinations(members, 2):
+            shared[pair] += 1
     for pair, count in shared.items():
         if count >= _SHARED_WINDOWS:
             yield pair
@@ -188,7 +202,7 @@ def _neighbours(view: Overview) -> Iterator[tuple[int, int]]:
     """Tiles named by row and column whose borders continue each other."""
     scenes: dict[str, dict[tuple[int, int], int]] = defaultdict(dict)
     for i, pair in enumerate(view.pairs):
-        match = _TILE_NAME.match(pair.name.rsplit("/", 1)[-1])
+        match = signature.TILE_NAME.match(pair.name.rsplit("/", 1)[-1])
         if match and view.rows[i] is not None:
             scenes[match["scene"]][int(match["row"]), int(match["column"])] = i
     for tiles in scenes.values():

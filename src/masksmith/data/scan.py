@@ -1,7 +1,7 @@
 """One pass over all pictures and masks, its results kept so that a second pass is quick.
 
-Rule: memory does not follow the pictures: of each pair a kilobyte or less stays. What is kept on
-disk is only believed while the files it tells of are unchanged.
+Rule: memory does not follow the pictures: what is seen goes to disk at once, and of each pair only
+a key stays. What is kept there is only believed while the files it tells of are unchanged.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from masksmith.errors import MasksmithError
 Progress = Callable[[int, int], None]
 
 # Changes with what `facts` measures: what an older version kept is not believed.
-_VERSION = 3
+_VERSION = 5
 # Pairs that wait for a thread, for each thread; more would hold more pictures in memory.
 _AHEAD = 2
 # Pairs between two writes to the disk: what an interruption loses.
@@ -32,20 +32,41 @@ _COMMIT_EVERY = 200
 
 
 class Scan:
-    """The facts of all pairs, kept packed; iterate as often as needed."""
+    """The facts of all pairs, on disk; iterate as often as needed."""
 
-    def __init__(self, pairs: Sequence[Pair], packed: list[bytes], reused: int) -> None:
+    def __init__(self, pairs: Sequence[Pair], kept: Path | None = None) -> None:
         self.pairs = pairs
-        self._packed = packed
-        self.reused = reused
+        self.reused = 0
         """Pairs that were known from an earlier scan."""
+        self._memory = _Memory(kept)
+        self._keys: list[str] = []
+        self._others: dict[int, bytes] = {}
+        """Facts that are not to be kept for later, by the number of the pair."""
 
     def __iter__(self) -> Iterator[tuple[Pair, PairFacts]]:
-        for pair, stored in zip(self.pairs, self._packed, strict=True):
+        for number, (pair, key) in enumerate(zip(self.pairs, self._keys, strict=True)):
+            stored = self._others.get(number) or self._memory.get(key)
             try:
-                yield pair, facts.load(stored, pair)
+                yield pair, facts.look(pair) if stored is None else facts.load(stored, pair)
             except ValueError:  # damaged on the disk
                 yield pair, facts.look(pair)
+
+    def known(self, key: str) -> bool:
+        """Whether an earlier scan has seen files in this state."""
+        return self._memory.get(key) is not None
+
+    def add(self, key: str, stored: bytes | None, *, sound: bool) -> None:
+        """The facts of the next pair; None where they are known."""
+        if stored is None:
+            self.reused += 1
+        # A fault may be mended outside the file, as by installing a library.
+        elif not sound or not self._memory.put(key, stored):
+            self._others[len(self._keys)] = stored
+        self._keys.append(key)
+
+    def settle(self) -> None:
+        """Write what is not yet written."""
+        self._memory.settle()
 
 
 def scan(pairs: Sequence[Pair], progress: Progress = lambda done, total: None, *, kept: bool = True) -> Scan:
@@ -57,33 +78,24 @@ def scan(pairs: Sequence[Pair], progress: Progress = lambda done, total: None, *
         kept: use and write what earlier scans of this machine have seen.
     """
     _name_files.cache_clear()  # kept for the folder's many files, not from one scan to the next
-    memory = _Memory(_place() if kept else None)
-    packed: list[bytes] = []
-    reused = 0
-    with ThreadPoolExecutor(os.cpu_count() or 1, thread_name_prefix="scan") as pool:
-        waiting: deque[tuple[Pair, str, Future[tuple[bytes, bool]] | bytes]] = deque()
-        ahead = _AHEAD * (os.cpu_count() or 1)
+    seen = Scan(pairs, _place() if kept else None)
+    threads = os.cpu_count() or 1
+    with ThreadPoolExecutor(threads, thread_name_prefix="scan") as pool:
+        waiting: deque[tuple[str, Future[tuple[bytes, bool]] | None]] = deque()
         source = iter(pairs)
         try:
-            for _ in range(len(pairs)):
-                while len(waiting) < ahead and (pair := next(source, None)) is not None:
+            for done in range(1, len(pairs) + 1):
+                while len(waiting) < _AHEAD * threads and (pair := next(source, None)) is not None:
                     key = _key(pair)
-                    known = memory.get(key)
-                    waiting.append((pair, key, known if known is not None else pool.submit(_look, pair)))
-                pair, key, answer = waiting.popleft()
-                if isinstance(answer, bytes):
-                    reused += 1
-                    packed.append(answer)
-                else:
-                    stored, sound = answer.result()
-                    packed.append(stored)
-                    if sound:  # a fault may be mended outside the file, as by installing a library
-                        memory.put(key, stored)
-                progress(len(packed), len(pairs))
+                    waiting.append((key, None if seen.known(key) else pool.submit(_look, pair)))
+                key, answer = waiting.popleft()
+                stored, sound = (None, True) if answer is None else answer.result()
+                seen.add(key, stored, sound=sound)
+                progress(done, len(pairs))
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
-            memory.close()
-    return Scan(pairs, packed, reused)
+            seen.settle()
+    return seen
 
 
 def _look(pair: Pair) -> tuple[bytes, bool]:
@@ -128,15 +140,16 @@ def _place() -> Path:
 
 
 class _Memory:
-    """What earlier scans have seen, on disk. Any trouble with it means no memory, never an error."""
+    """What scans have seen, on disk. Any trouble with it means no memory, never an error."""
 
     def __init__(self, path: Path | None) -> None:
         self._base: sqlite3.Connection | None = None
         self._unwritten = 0
-        if path is None:
-            return
         with suppress(OSError, sqlite3.Error, MasksmithError):
             self._base = files.open_database(path, "seen (key TEXT PRIMARY KEY, facts BLOB) WITHOUT ROWID")
+        if self._base is None and path is not None:
+            with suppress(OSError, sqlite3.Error, MasksmithError):
+                self._base = files.open_database(None, "seen (key TEXT PRIMARY KEY, facts BLOB) WITHOUT ROWID")
 
     def get(self, key: str) -> bytes | None:
         """The packed facts of a pair that has not changed, or None."""
@@ -148,22 +161,26 @@ class _Memory:
             return None
         return row[0] if row is not None and facts.is_whole(row[0]) else None
 
-    def put(self, key: str, packed: bytes) -> None:
-        """Keep the facts of a pair."""
+    def put(self, key: str, packed: bytes) -> bool:
+        """Keep the facts of a pair; False where that is not possible."""
         if self._base is None:
-            return
+            return False
         try:
             self._base.execute("INSERT OR REPLACE INTO seen VALUES (?, ?)", (key, packed))
             self._unwritten += 1
             if self._unwritten >= _COMMIT_EVERY:
-                self._base.commit()
-                self._unwritten = 0
+                self.settle()
         except sqlite3.Error:
-            self._base = None
+            return False
+        return True
 
-    def close(self) -> None:
+    def settle(self) -> None:
         """Write what is not yet written."""
         if self._base is not None:
             with suppress(sqlite3.Error):
                 self._base.commit()
-                self._base.close()
+        self._unwritten = 0
+
+    def __del__(self) -> None:
+        if self._base is not None:
+            self._base.close()

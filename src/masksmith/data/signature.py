@@ -6,6 +6,7 @@ Rule: a few hundred bytes a picture, whatever its size.
 from __future__ import annotations
 
 import hashlib
+import re
 from typing import Any
 
 import cv2
@@ -15,9 +16,12 @@ import numpy.typing as npt
 U8 = npt.NDArray[np.uint8]
 F32 = npt.NDArray[np.float32]
 
-THUMB_PX = 16
+THUMB_PX = 12
 STRIP_PX = 32
 SKETCH = 48
+
+TILE_NAME = re.compile(r"^(?P<scene>.*?)[_\- ]?[a-zA-Z]{0,3}(?P<row>\d+)[_\- ]+[a-zA-Z]{0,3}(?P<column>\d+)$")
+"""Names of tiles by row and column: the only pictures whose borders are compared."""
 
 # Windows of this side are looked for in other pictures: large enough to be unique in textured
 # pictures, small enough to fit into a narrow overlap.
