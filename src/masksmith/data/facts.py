@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import base64
 import json
+import threading
 import zlib
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -38,6 +40,12 @@ _LARGEST = 1e150
 _SAME = 0.98
 # The mean distance to the edge inside a long band is a quarter of its width.
 _WIDTHS_PER_DISTANCE = 4.0
+
+
+# A picture takes about 20 bytes a pixel while it is looked at. Of those with more values than this
+# (16 million pixels in colour: 1 GB) one thread at a time looks at one.
+_LARGE_VALUES = 3 * 2**24
+_ONE_LARGE = threading.Lock()
 
 
 @dataclass(frozen=True)
@@ -105,6 +113,16 @@ class PairFacts:
 
 def look(pair: Pair) -> PairFacts:
     """Open a picture and its mask; whatever is wrong with the files is in the answer."""
+    try:
+        header = images.read_channels_header(pair.images)
+        large = header.height * header.width * header.channels > _LARGE_VALUES
+    except DataError:
+        large = False  # told below
+    with _ONE_LARGE if large else nullcontext():
+        return _look(pair)
+
+
+def _look(pair: Pair) -> PairFacts:
     errors: list[tuple[str, str, str, str, str]] = []
     try:
         seen = images.read_channels(pair.images)

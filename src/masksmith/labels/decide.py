@@ -232,7 +232,8 @@ def _without_table(scans: Sequence[MaskScan], snap: bool) -> Decision:
         top = max(values)
         two = (Entry("background", (0, 0, 0), 0), Entry("foreground", _color(palette, top, 1), top))
         return Decision(ClassTable(two), "binary", f"the masks hold 0 and {top} alone")
-    ignored = 255 if 255 in values and max(values - {255}) < MAX_UNNAMED_VALUES else None
+    marks = (m for m in (65535, 255) if m in values and max(values - {m}) < MAX_UNNAMED_VALUES)
+    ignored = next(marks, None)  # the largest number of 16 and of 8 bits
     top = max(values - {ignored})
     if top < MAX_UNNAMED_VALUES:
         entries = tuple(Entry(f"class {v}", _color(palette, v, v), v) for v in range(top + 1))
@@ -245,7 +246,7 @@ def _without_table(scans: Sequence[MaskScan], snap: bool) -> Decision:
         raise _too_many(scans, len(values), "values")
     if ignored is not None:
         entries = (*entries, Entry("ignore", (255, 255, 255), ignored, ignored=True))
-        reason += "; 255 is taken as ignore"
+        reason += f"; {ignored} is taken as ignore"
     return Decision(ClassTable(entries), kind, reason)
 
 
