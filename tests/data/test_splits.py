@@ -129,7 +129,9 @@ def test_two_pictures_are_one_to_train_and_one_to_validate() -> None:
 
 
 def test_fractions_that_leave_nothing_to_train_are_refused() -> None:
-    with pytest.raises(InputError, match="2 for validation and 2 for the test of 4 pictures or groups; lower the fractions"):
+    with pytest.raises(
+        InputError, match="2 for validation and 2 for the test of 4 pictures or groups; lower the fractions"
+    ):
         assigned(many(4), val_fraction=0.6, test_fraction=0.6)
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import json
-import os
 import re
 import sys
 from html.parser import HTMLParser
@@ -173,18 +172,6 @@ def test_names_are_text_and_nothing_else(tmp_path: Path) -> None:
     assert f"{EVIL}.png" in page.text
     assert "<script>alert(1)</script>" in page.text
     assert all(one["src"].startswith("data:image/") for one in page.all("img"))
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="other systems have no such names")
-def test_a_name_that_is_no_text(tmp_path: Path) -> None:
-    root = write_set(tmp_path / "set", count=3)
-    name = os.fsdecode(b"caf\xe9.png")
-    for side in ("images", "masks"):
-        (root / "train" / side / "train_00.png").rename(root / "train" / side / name)
-    (root / "train" / "masks" / name).write_bytes(b"")
-    checkup = examined(root)
-    assert "caf\\udce9.png" in page_of(checkup, tmp_path).text
-    assert "caf\\\\udce9.png" in json.dumps(reported.to_dict(checkup), ensure_ascii=False).encode().decode()
 
 
 def test_what_can_be_shown_is_shown(tmp_path: Path) -> None:
