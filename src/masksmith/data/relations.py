@@ -29,6 +29,8 @@ _MOST_COMPARED = 400
 # What two copies keep in common after JPEG, a change of brightness or a shift of some pixels.
 _SAME = 0.8
 _COMPARED_PX = 128
+# Detail weaker than this share of the picture's own is the noise of the camera or of JPEG.
+_FLOOR = 0.25
 _SHIFT_PX = 8
 # Windows of 64 pixels that are equal to the bit are no chance; a few may be a logo or a scale bar.
 _SHARED_WINDOWS = 4
@@ -128,21 +130,35 @@ def _equal_content(a: Pair, b: Pair, i: int, j: int, seen: dict[int, F32 | None]
     first, second = seen[i], seen[j]
     if first is None or second is None:
         return False
-    surface = np.fft.irfft2(np.fft.rfft2(first) * np.conj(np.fft.rfft2(second)), s=first.shape) / first.size
+    if first.shape != second.shape:  # the same in grey and in colour
+        first, second = first.mean(axis=0, keepdims=True), second.mean(axis=0, keepdims=True)
+    spectra = np.fft.rfft2(first) * np.conj(np.fft.rfft2(second))
+    surface = np.fft.irfft2(spectra.mean(axis=0), s=first.shape[1:]) / (_COMPARED_PX**2)
     near = np.r_[-_SHIFT_PX : _SHIFT_PX + 1]
     return bool(surface[np.ix_(near, near)].max() >= _SAME)
 
 
 def _detail(pair: Pair) -> F32 | None:
-    """A picture at ``_COMPARED_PX``, without what is coarse, of mean 0 and deviation 1."""
+    """Up to three channels at ``_COMPARED_PX`` without what is coarse, each of mean 0 and deviation 1.
+
+    One strong edge must not speak for the whole: two discs of a size on different ground are no
+    copies. So the detail is brought to like strength everywhere, and colours count.
+    """
     try:
-        grey = signature.grey(images.read_channels(pair.images).pixels_HWC)
+        pixels = images.read_channels(pair.images).pixels_HWC[..., :3]
     except DataError:
         return None
-    small = cv2.resize(grey, (_COMPARED_PX, _COMPARED_PX), interpolation=cv2.INTER_AREA)
-    fine: F32 = small - cv2.GaussianBlur(small, (0, 0), 8.0)
-    deviation = float(fine.std())
-    return (fine - fine.mean()) / deviation if deviation > 1e-9 else None
+    channels = [signature.grey(pixels[..., c : c + 1]) for c in range(pixels.shape[2])]
+    small = [cv2.resize(c, (_COMPARED_PX, _COMPARED_PX), interpolation=cv2.INTER_AREA) for c in channels]
+    fine = np.stack([np.asarray(c - cv2.GaussianBlur(c, (0, 0), 8.0), np.float32) for c in small])
+    floor = _FLOOR * float(fine.std())
+    if floor < 1e-9:
+        return None
+    strength = np.stack([np.sqrt(cv2.GaussianBlur(c * c, (0, 0), 8.0)) for c in fine]) + floor
+    even = fine / strength
+    even -= even.mean(axis=(1, 2), keepdims=True)
+    out: F32 = even / np.maximum(even.std(axis=(1, 2), keepdims=True), 1e-6)
+    return out
 
 
 def _sharing(view: Overview) -> Iterator[tuple[int, int]]:

@@ -27,6 +27,8 @@ Progress = Callable[[int, int], None]
 _VERSION = 5
 # Pairs that wait for a thread, for each thread; more would hold more pictures in memory.
 _AHEAD = 2
+# The facts of a set of so many pairs stay in memory: they are unpacked once and not thrice.
+_KEPT_OPEN = 2048
 # Pairs between two writes to the disk: what an interruption loses.
 _COMMIT_EVERY = 200
 
@@ -40,16 +42,23 @@ class Scan:
         """Pairs that were known from an earlier scan."""
         self._memory = _Memory(kept)
         self._keys: list[str] = []
+        self._open: dict[int, PairFacts] = {}
         self._others: dict[int, bytes] = {}
         """Facts that are not to be kept for later, by the number of the pair."""
 
     def __iter__(self) -> Iterator[tuple[Pair, PairFacts]]:
         for number, (pair, key) in enumerate(zip(self.pairs, self._keys, strict=True)):
-            stored = self._others.get(number) or self._memory.get(key)
-            try:
-                yield pair, facts.look(pair) if stored is None else facts.load(stored, pair)
-            except ValueError:  # damaged on the disk
-                yield pair, facts.look(pair)
+            seen = self._open.get(number) or self._read(number, pair, key)
+            if len(self.pairs) <= _KEPT_OPEN:
+                self._open[number] = seen
+            yield pair, seen
+
+    def _read(self, number: int, pair: Pair, key: str) -> PairFacts:
+        stored = self._others.get(number) or self._memory.get(key)
+        try:
+            return facts.look(pair) if stored is None else facts.load(stored, pair)
+        except ValueError:  # damaged on the disk
+            return facts.look(pair)
 
     def known(self, key: str) -> bool:
         """Whether an earlier scan has seen files in this state."""
