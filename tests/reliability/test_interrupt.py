@@ -12,7 +12,11 @@ import pytest
 
 from helpers import write_set
 from masksmith.cli import main
+from masksmith.cli.show import Show
+from masksmith.data import dataset
+from masksmith.data.scan import scan
 from masksmith.modelfile import read_tensors
+from masksmith.recipe import DataSettings
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -51,3 +55,26 @@ def test_a_signal_saves_the_state(number: signal.Signals, tmp_path: Path, capsys
     assert main(["train", "-o", str(run), "--resume", "--steps", str(done + 3)]) == 0
     assert read_tensors(run / "state.safetensors")[1]["progress"]["step"] == done + 3
     assert "planned anew" in capsys.readouterr().out
+
+
+def test_an_interrupt_ends_the_scan_and_what_was_seen_is_kept(tmp_path: Path) -> None:
+    found = dataset.find(write_set(tmp_path, count=4), DataSettings())
+    before = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
+    shown = Show(quiet=True)
+    seen = []
+
+    def progress(done: int, total: int) -> None:
+        seen.append(done)
+        if done == 3:
+            signal.raise_signal(signal.SIGINT)
+        shown.checked(done, total)
+
+    try:
+        shown.stop_on_signals()
+        with pytest.raises(KeyboardInterrupt):
+            scan(found.pairs, progress)
+    finally:
+        signal.signal(signal.SIGINT, before[0])
+        signal.signal(signal.SIGTERM, before[1])
+    assert seen == [1, 2, 3]
+    assert scan(found.pairs).reused >= 3

@@ -87,7 +87,9 @@ class Show(Listener):
             self.out.print(text, style="dim" if self._headed else "", markup=False)
 
     def checked(self, done: int, total: int) -> None:
-        """Move the bar of the check."""
+        """Move the bar of the check; a signal ends it here, since what was seen is kept anyway."""
+        if self._stop:
+            raise KeyboardInterrupt
         self._advance("checking files", done, total)
 
     def mended(self, done: int, total: int) -> None:
