@@ -161,10 +161,16 @@ def _spare_sources(part: Part, joined: dict[str, list[LabelSource]]) -> list[Lab
 def _rule(pictures: Iterable[str], masks: Iterable[str]) -> dict[str, str]:
     """Picture name -> mask name, by the rule that joins the most; of equals the simplest."""
     names, wanted = list(pictures), set(masks)
-    rules = [{name: name + suffix for name in names} for suffix in ("", *SUFFIXES)]
-    rules.append(_by_core(names, list(wanted)))
-    rules.append(_by_bare_name(names, list(wanted)))
-    return max(rules, key=lambda rule: sum(mask in wanted for mask in rule.values()))
+    # Suffixes are only counted: a table for each of them would be the largest thing in memory.
+    joined = {suffix: sum(name + suffix in wanted for name in names) for suffix in ("", *SUFFIXES)}
+    suffix = max(joined, key=joined.__getitem__)
+    best, most = {name: name + suffix for name in names}, joined[suffix]
+    if most == len(names):
+        return best
+    for rule in (_by_core(names, list(wanted)), _by_bare_name(names, list(wanted))):
+        if (found := sum(mask in wanted for mask in rule.values())) > most:
+            best, most = rule, found
+    return best
 
 
 def _by_core(pictures: list[str], masks: list[str]) -> dict[str, str]:
