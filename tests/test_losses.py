@@ -247,3 +247,18 @@ def test_build_computes_in_full_precision() -> None:
     half = logits.bfloat16()
     assert losses.build("ce")(half, target).dtype == torch.float32
     torch.testing.assert_close(losses.build("ce")(half, target), LOSSES["ce"](half.float(), target))
+
+
+def test_class_weights_multiply_the_pixels_of_their_class_in_ce_alone() -> None:
+    weighed = losses.build("ce", class_weights=(2.0, 5.0))
+    # Both pixels cost -log 0.75; the sum is divided by their number, not by their weights.
+    assert weighed(TWO, PAIR).item() == pytest.approx((2 + 5) / 2 * -math.log(0.75), abs=1e-6)
+    assert weighed(ONE, PAIR).item() == pytest.approx((2 + 5) / 2 * -math.log(0.75), abs=1e-6)
+    both = losses.build("ce+dice", class_weights=(1.0, 1.0))
+    assert both(TWO, PAIR).item() == pytest.approx(losses.build("ce+dice")(TWO, PAIR).item(), abs=1e-6)
+
+
+def test_class_weights_leave_ignored_pixels_out() -> None:
+    target = torch.tensor([[[0, 255]]])
+    alone = losses.build("ce", class_weights=(3.0, 9.0))(TWO[..., :1], target[..., :1])
+    torch.testing.assert_close(losses.build("ce", class_weights=(3.0, 9.0))(TWO, target), alone)

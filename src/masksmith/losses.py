@@ -9,7 +9,7 @@ as K independent sigmoids. Every loss is 0 at best and finite when no pixel coun
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 import torch.nn.functional as F
@@ -26,11 +26,17 @@ Loss = Callable[[Tensor, Tensor], Tensor]
 _SMOOTH = 1.0
 
 
-def cross_entropy(logits_BKHW: Tensor, target_BHW: Tensor) -> Tensor:
-    """-log p(true class). With one logit this is the binary cross-entropy."""
+def cross_entropy(logits_BKHW: Tensor, target_BHW: Tensor, weights_K: Tensor | None = None) -> Tensor:
+    """-log p(true class), times the weight of that class. With one logit this is the binary cross-entropy.
+
+    The sum is divided by the number of pixels, not of weights: a pixel of a class weighs the same in
+    every batch, whatever else is in it.
+    """
     if logits_BKHW.shape[1] == 1:
-        return binary_cross_entropy(logits_BKHW, target_BHW)
-    total = F.cross_entropy(logits_BKHW, target_BHW, ignore_index=IGNORE, reduction="sum")
+        if weights_K is None:
+            return binary_cross_entropy(logits_BKHW, target_BHW)
+        logits_BKHW = torch.cat([torch.zeros_like(logits_BKHW), logits_BKHW], dim=1)
+    total = F.cross_entropy(logits_BKHW, target_BHW, weights_K, ignore_index=IGNORE, reduction="sum")
     return total / (target_BHW != IGNORE).sum().clamp(min=1)
 
 
@@ -121,17 +127,23 @@ def parse(expression: str) -> list[tuple[float, str]]:
     return terms
 
 
-def build(expression: str, *, overlapping: bool = False) -> Callable[[Tensor | list[Tensor], Tensor], Tensor]:
+def build(
+    expression: str, *, overlapping: bool = False, class_weights: Sequence[float] = ()
+) -> Callable[[Tensor | list[Tensor], Tensor], Tensor]:
     """The weighted sum as one function; errors as in :func:`parse`.
 
-    With ``overlapping`` the target has a bit for each class, and each loss is its mean over the
+    ``class_weights``, one for each class, are those of the pixels in ``ce``; the overlap losses weigh
+    all classes alike by themselves. With ``overlapping`` the target has a bit for each class, and each loss is its mean over the
     classes, each of them a sigmoid of its own.
 
     It takes the logits, or the list of them that deep supervision gives (finest first): each
     coarser one is resized to the target and weighs half as much as the one before, all weights
     together 1. A target larger than the logits ("valid" padding) is cropped in the middle.
     """
-    terms = parse(expression)
+    terms = [(weight, LOSSES[name]) for weight, name in parse(expression)]
+    if class_weights:
+        weights_K = torch.tensor(class_weights)
+        terms = [(weight, _weighted(weights_K) if loss is cross_entropy else loss) for weight, loss in terms]
 
     def total(logits: Tensor | list[Tensor], target_BHW: Tensor) -> Tensor:
         if isinstance(logits, list):
@@ -146,10 +158,14 @@ def build(expression: str, *, overlapping: bool = False) -> Callable[[Tensor | l
         target = target_BHW[:, top : top + height, left : left + width]
         logits = logits.float()
         if overlapping:
-            return torch.stack([weight * _of_layers(LOSSES[name], logits, target) for weight, name in terms]).sum()
-        return torch.stack([weight * LOSSES[name](logits, target) for weight, name in terms]).sum()
+            return torch.stack([weight * _of_layers(loss, logits, target) for weight, loss in terms]).sum()
+        return torch.stack([weight * loss(logits, target) for weight, loss in terms]).sum()
 
     return total
+
+
+def _weighted(weights_K: Tensor) -> Loss:
+    return lambda logits, target: cross_entropy(logits, target, weights_K.to(logits.device))
 
 
 def _of_layers(loss: Loss, logits_BKHW: Tensor, bits_BHW: Tensor) -> Tensor:

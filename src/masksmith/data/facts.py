@@ -85,6 +85,8 @@ class Things:
     width: float
     mean_C: list[float]
     square_C: list[float]
+    center: tuple[float, float] = (0.5, 0.5)
+    """Their middle as shares of the height and the width: where in a picture this key lies."""
     """The means of the picture's values in them, and of their squares."""
 
 
@@ -298,14 +300,17 @@ def _measured(
 ) -> Things | None:
     """The patches of one key; None where they are thinner than the step."""
     inside = inside_HW.view(np.uint8)
-    count, _, stats, _ = cv2.connectedComponentsWithStats(inside, connectivity=8)
+    count, _, stats, centers = cv2.connectedComponentsWithStats(inside, connectivity=8)
     if count == 1:
         return None
     # Without any other key there is no edge to be distant from.
     distance = np.minimum(cv2.distanceTransform(inside, cv2.DIST_L2, 3), min(inside.shape) / 2)
     area = stats[1:, cv2.CC_STAT_AREA]
     width = _WIDTHS_PER_DISTANCE * float(distance.sum(dtype=np.float64)) / int(area.sum()) * step
-    return Things(count - 1, float(np.median(area)) * step**2, width, mean_C.tolist(), square_C.tolist())
+    x, y = (np.average(centers[1:], axis=0, weights=area) + 0.5) / inside.shape[::-1]
+    return Things(
+        count - 1, float(np.median(area)) * step**2, width, mean_C.tolist(), square_C.tolist(), (float(y), float(x))
+    )
 
 
 def _means(
@@ -376,7 +381,7 @@ def _load_mask(read: dict[str, Any] | None, pair: Pair) -> MaskFacts | None:
     for name in ("values", "colors", "palette", "solid"):
         scan[name] = None if scan[name] is None else {int(k): int(v) for k, v in scan[name].items()}
     scan |= {"path": pair.mask, "names": tuple(scan["names"])}
-    things = {int(k): Things(**v) for k, v in read["things"].items()}
+    things = {int(k): Things(**{**v, "center": tuple(v["center"])}) for k, v in read["things"].items()}
     aligned = read["alignment"]
     if aligned is not None:
         aligned["shift_px"] = tuple(aligned["shift_px"])

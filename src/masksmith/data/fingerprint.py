@@ -5,6 +5,7 @@ Rule: numbers only; what they mean for a person is ``doctor``'s work, for a netw
 
 from __future__ import annotations
 
+import math
 from array import array
 from collections import Counter, defaultdict
 from collections.abc import Iterable
@@ -33,6 +34,10 @@ class ClassFacts:
     mean_C: tuple[float, ...]
     std_C: tuple[float, ...]
     """Of the picture's values in it; empty where no training picture holds it."""
+    lean: tuple[float, float] = (0.0, 0.0)
+    """How far from the middle of a picture it lies on average: shares of the height (down) and of the width (right)."""
+    lean_error: tuple[float, float] = (math.inf, math.inf)
+    """The standard error of both."""
 
 
 @dataclass(frozen=True)
@@ -80,6 +85,8 @@ class _OfClass:
     areas: array[float] = field(default_factory=lambda: array("f"))
     pixels: float = 0.0
     width: float = 0.0
+    center: F64 = field(default_factory=lambda: np.zeros((2, 2)))
+    """Sums of the distances from the middle, and of their squares, over height and width."""
     train: dict[int, F64] = field(default_factory=dict)
     """Channels measured -> weight, means and mean squares, weighted by pixels: float64 (3, C)."""
 
@@ -89,6 +96,8 @@ class _OfClass:
         self.areas.append(things.area)
         self.pixels += pixels
         self.width += pixels * things.width
+        lean = np.array(things.center) - 0.5
+        self.center += [lean, lean**2]
         if is_train:
             row = pixels * np.array([np.ones(len(things.mean_C)), things.mean_C, things.square_C])
             before = self.train.get(len(things.mean_C))
@@ -105,7 +114,18 @@ class _OfClass:
             centre = total / weight
             mean = tuple(centre.tolist())
             std = tuple(np.sqrt(np.maximum(square / weight - centre**2, 0)).tolist())
-        return ClassFacts(self.count, float(np.median(self.areas)), self.width / self.pixels, mean, std)
+        n = len(self.areas)
+        lean, square = self.center / n
+        error = np.sqrt(np.maximum(square - lean**2, 0) / (n - 1)) if n > 1 else np.full(2, math.inf)
+        return ClassFacts(
+            self.count,
+            float(np.median(self.areas)),
+            self.width / self.pixels,
+            mean,
+            std,
+            (float(lean[0]), float(lean[1])),
+            (float(error[0]), float(error[1])),
+        )
 
 
 @dataclass

@@ -24,7 +24,7 @@ from masksmith.errors import MasksmithError
 Progress = Callable[[int, int], None]
 
 # Changes with what `facts` measures: what an older version kept is not believed.
-_VERSION = 5
+_VERSION = 6
 # Pairs that wait for a thread, for each thread; more would hold more pictures in memory.
 _AHEAD = 2
 # The facts of a set of so many pairs stay in memory: they are unpacked once and not thrice.

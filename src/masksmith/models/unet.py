@@ -29,6 +29,9 @@ Skip = Literal["concat", "add", "none"]
 Padding = Literal["same", "valid"]
 
 
+STEMS = (1, 2, 4)
+
+
 class ChannelNorm(nn.Module):
     """Layer normalisation over the channels of each pixel: (B, C, H, W) -> (B, C, H, W)."""
 
@@ -270,6 +273,9 @@ class UNet(nn.Module):
         deep_supervision: in training mode return a list of logits, finest first, one for each
             step of the decoder; in evaluation mode always the finest alone.
         skip: join skips by "concat", "add" or "none".
+        stem: 1, or 2 or 4 to fold as many pixels a side into channels before the first block
+            (space-to-depth) and to unfold the logits after the last: all blocks then run at a
+            half or a quarter of the resolution, and none of the picture is thrown away.
         channels: the widths one by one, finest first; replaces ``depth`` and ``width``.
         encoder: name of a timm model to be the contracting path, or None for ours.
         pretrained: False, True (timm downloads the weights) or the path of a ``.safetensors``
@@ -302,6 +308,7 @@ class UNet(nn.Module):
         dropout: float = 0.0,
         deep_supervision: bool = False,
         skip: Skip = "concat",
+        stem: int = 1,
         channels: Sequence[int] | None = None,
         encoder: str | None = None,
         pretrained: bool | str | Path = False,
@@ -320,6 +327,7 @@ class UNet(nn.Module):
             attention=attention,
         )
         _check_names(style, up_channels)
+        _check_stem(stem, padding)
         _check_numbers(in_channels, num_classes, widths, style, dropout)
         if pretrained and encoder is None:
             raise InputError(
@@ -332,16 +340,17 @@ class UNet(nn.Module):
         self.in_channels = in_channels
         self.num_classes = num_classes
         self.padding: Padding = padding
+        self.stem = stem
         self.deep_supervision = deep_supervision
         self.convs_per_block = convs_per_block
         if encoder is None:
-            self.encoder: nn.Module = Encoder(in_channels, widths, style, dropout)
+            self.encoder: nn.Module = Encoder(in_channels * stem**2, widths, style, dropout)
             self.channels = skips = widths
         else:
-            self.encoder, skips = _timm_encoder(encoder, in_channels, pretrained, dropout, padding)
+            self.encoder, skips = _timm_encoder(encoder, in_channels * stem**2, pretrained, dropout, padding)
             self.channels = _decoder_widths(skips, width) if channels is None else widths
             _check_decoder(self.channels, skips, encoder)
-        self.stride = 2 ** (len(skips) - 1)
+        self.stride = stem * 2 ** (len(skips) - 1)
         """Sizes are padded inside to a multiple of this many pixels."""
 
         coarse = [*self.channels[:-1], skips[-1]]
@@ -355,10 +364,10 @@ class UNet(nn.Module):
             )
             for level in reversed(range(len(skips) - 1))
         )
-        self.head = nn.Conv2d(coarse[0], num_classes, 1)
+        self.head = nn.Conv2d(coarse[0], num_classes * stem**2, 1)
         # The finest decoder level has self.head; the bottleneck has no head of its own.
         deep = self.channels[1 : len(skips) - 1] if deep_supervision else []
-        self.deep_heads = nn.ModuleList(nn.Conv2d(c, num_classes, 1) for c in deep)
+        self.deep_heads = nn.ModuleList(nn.Conv2d(c, num_classes * stem**2, 1) for c in deep)
 
     def forward(self, x_BCHW: Tensor) -> Tensor | list[Tensor]:
         """Logits (B, num_classes, H, W); a list of them while training with deep supervision."""
@@ -379,20 +388,24 @@ class UNet(nn.Module):
                 received=f"{height}×{width}",
                 remedy='pad the picture or use padding="same"',
             )
-        features: list[Tensor] = self.encoder(x_BCHW)
+        features: list[Tensor] = self.encoder(F.pixel_unshuffle(x_BCHW, self.stem) if self.stem > 1 else x_BCHW)
         x = features[-1]
         coarser: list[Tensor] = []
         for skip, level in zip(reversed(features[:-1]), self.decoder, strict=True):
             coarser.append(x)
             x = level(x, skip)
-        logits: Tensor = self.head(x)
+        logits = self._unfold(self.head(x))
         if self.padding == "same":
             logits = logits[..., :height, :width]
         if not (self.deep_supervision and self.training):
             return logits
         # coarser: bottleneck first; the heads are ordered finest first and skip the bottleneck.
-        deep = [head(f) for head, f in zip(self.deep_heads, reversed(coarser[1:]), strict=True)]
+        deep = [self._unfold(head(f)) for head, f in zip(self.deep_heads, reversed(coarser[1:]), strict=True)]
         return [logits, *(self._cover(x, logits, 2**level) for level, x in enumerate(deep, 1))]
+
+    def _unfold(self, logits: Tensor) -> Tensor:
+        """Logits at the resolution of the picture, times the stride of their level."""
+        return F.pixel_shuffle(logits, self.stem) if self.stem > 1 else logits
 
     def _cover(self, coarse: Tensor, finest: Tensor, stride: int) -> Tensor:
         """The part of coarser logits that shows what the finest ones show."""
@@ -503,6 +516,16 @@ def _check_names(style: Style, up_channels: str) -> None:
     for name, (value, names) in allowed.items():
         if value not in names and not (name == "norm" and value is None):
             raise unknown_name(name, str(value), names, where=f"UNet({name}=…)")
+
+
+def _check_stem(stem: int, padding: Padding) -> None:
+    if stem not in STEMS or (stem > 1 and padding == "valid"):
+        raise InputError(
+            where="UNet(stem=…)",
+            expected='1 with padding="valid"' if stem in STEMS else "one of " + ", ".join(map(str, STEMS)),
+            received=str(stem),
+            remedy="1 leaves the picture as it is",
+        )
 
 
 def _check_numbers(in_channels: int, num_classes: int, widths: Sequence[int], style: Style, dropout: float) -> None:
