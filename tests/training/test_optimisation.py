@@ -31,14 +31,17 @@ def test_the_shapes_of_the_schedules() -> None:
         assert at(name, 999) < 0.01
 
 
-def test_norms_and_biases_do_not_decay() -> None:
+@pytest.mark.parametrize("name", ["muon", "adamw", "adam", "sgd"])
+def test_norms_and_biases_do_not_decay(name: str) -> None:
     network = UNet(1, 2, depth=2, width=4)
-    decaying, others = optimiser(network, Recipe(weight_decay=0.1)).param_groups
-    assert decaying["weight_decay"] == 0.1
+    *decaying, others = optimiser(network, Recipe.model_validate({"weight_decay": 0.1, "optimizer": name})).param_groups
+    assert [group["weight_decay"] for group in decaying] == [0.1] * len(decaying)
     assert others["weight_decay"] == 0
-    assert all(p.ndim > 1 for p in decaying["params"])
+    assert all(p.ndim > 1 for group in decaying for p in group["params"])
     assert all(p.ndim == 1 for p in others["params"])
-    assert len(decaying["params"]) + len(others["params"]) == len(list(network.parameters()))
+    together = [p for group in (*decaying, others) for p in group["params"]]
+    assert {id(p) for p in together} == {id(p) for p in network.parameters()}
+    assert len(together) == len(list(network.parameters()))
 
 
 def test_the_average_lies_between_old_and_new_weights() -> None:

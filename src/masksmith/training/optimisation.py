@@ -9,6 +9,8 @@ import torch
 from torch import nn
 
 from masksmith.recipe import Recipe
+from masksmith.training import muon
+from masksmith.training.muon import Muon
 
 Schedule = Callable[[float, float], float]
 
@@ -16,6 +18,10 @@ Schedule = Callable[[float, float], float]
 # not at it, since a step of rate zero is lost time.
 _FIRST = 1 / 25
 _LAST = 1e-3
+# The cycle of an extension: its share in which the rate goes to its peak, and the peak as a share of lr.
+# Half, since the weights are good already: the full rate would undo more than the extension gains.
+_REWARMING = 0.05
+_EXTENSION_PEAK = 0.5
 
 
 def _constant(t: float, warmup: float) -> float:
@@ -46,12 +52,30 @@ SCHEDULES: dict[str, Schedule] = {"constant": _constant, "cosine": _cosine, "one
 
 def rate(recipe: Recipe, step: int, total: int) -> float:
     """The learning rate of ``step`` (0 … total - 1): nothing but these numbers decides it."""
+    plans = recipe.extended
+    while plans and step < plans[-1][0]:
+        total, plans = plans[-1][1], plans[:-1]
+    if plans:
+        begin, planned = plans[-1]
+        before = rate(recipe.model_copy(update={"extended": plans[:-1]}), begin - 1, planned)
+        return _extension(recipe, (step + 0.5 - begin) / (total - begin), before)
     # In the middle of the step, so that neither end of a schedule is a step of rate zero.
     return recipe.lr * SCHEDULES[recipe.schedule]((step + 0.5) / total, recipe.warmup)
 
 
+def _extension(recipe: Recipe, t: float, before: float) -> float:
+    """The cycle of an extension: from the rate ``before`` to half of lr, then down along a half cosine."""
+    constant = recipe.schedule == "constant"
+    peak = recipe.lr * (1.0 if constant else _EXTENSION_PEAK)
+    if t < _REWARMING:
+        return before + (peak - before) * t / _REWARMING
+    return peak if constant else peak * _cosine(t, _REWARMING)
+
+
 def optimiser(network: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
     """The optimiser of a recipe. Norms and biases, which only shift and scale, do not decay."""
+    if recipe.optimizer == "muon":
+        return Muon(muon.groups(network, recipe.weight_decay), lr=recipe.lr, betas=(recipe.momentum, 0.999), fused=True)
     decaying = [p for p in network.parameters() if p.ndim > 1]
     others = [p for p in network.parameters() if p.ndim <= 1]
     groups = [{"params": decaying, "weight_decay": recipe.weight_decay}, {"params": others, "weight_decay": 0.0}]

@@ -1,0 +1,212 @@
+"""Plan: a Recipe for these data, this machine and this time, with the reason of each choice.
+
+Rule: what a person has set stays as it is; every other choice is one function in ``CHOICES``, made
+from numbers that were measured and told with its reason.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import yaml
+
+from masksmith import losses
+from masksmith.classes import ClassTable
+from masksmith.data.fingerprint import Fingerprint
+from masksmith.models import presets
+from masksmith.recipe import Recipe
+
+# The crop that a small network on two cores learns most from in a minute (docs/experiments.md).
+_CROP_PX = 256
+_BATCH = 4
+# Batch statistics gain nothing from more, and an epoch of a small set should be several steps.
+_LARGEST_BATCH = 32
+# Pictures and classes finer than this are looked at pixel by pixel.
+_LEAST_SIDE_FOR_STEM = 160
+_LEAST_WIDTH_FOR_STEM = 4.0
+# Highest rates; those between 4e-3 and 1e-2 gave the same with muon.
+_RATES = {
+    "muon": (6e-3, "orthogonal steps bear a high rate"),
+    "adamw": (2e-3, "the highest that AdamW bears in short trainings"),
+    "adam": (1e-3, "what tutorials use with Adam"),
+    "sgd": (0.1, "steps of plain gradients are short"),
+}
+# Weights are share ** -_RARITY; a class rarer than _LEAST_SHARE weighs no more than one of that share.
+_RARITY = 0.5
+_MANY_CLASSES = 6
+_LEAST_SHARE = 1e-3
+# A class lies at one height of the pictures if it is off the middle by more than four standard
+# errors; together such classes must be off by this share of the height, weighted by their pixels.
+# (Measured: street scenes 0.19; cells, membranes and aerial pictures below 0.01.)
+_STANDARD_ERRORS = 4.0
+_LEAST_LEAN = (0.03, 0.06)
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One setting of the recipe, and why it is so."""
+
+    key: str
+    value: object
+    reason: str
+
+    @property
+    def shown(self) -> str:
+        """The value as YAML, on one line."""
+        plain = list(self.value) if isinstance(self.value, tuple) else self.value
+        return str(yaml.safe_dump(plain, default_flow_style=True, width=10**6)).removesuffix("...\n").strip()
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The recipe to train by. ``choices`` are what was settled here, in the order in which it was."""
+
+    recipe: Recipe
+    choices: tuple[Choice, ...]
+
+    def with_choice(self, key: str, value: object, reason: str) -> Plan:
+        """One more setting."""
+        recipe = self.recipe.with_settings({key: value})
+        return Plan(recipe, (*self.choices, Choice(key, value, reason)))
+
+    def to_yaml(self, about: str) -> str:
+        """A recipe of these choices alone, each under its reason; ``train --recipe`` starts from it."""
+        lines = [f"# {about}"]
+        tree: dict[str, list[Choice]] = {}
+        for choice in self.choices:
+            tree.setdefault(choice.key.rpartition(".")[0], []).append(choice)
+        for section, choices in tree.items():
+            lines += [f"{section}:"] if section else []
+            indent = "  " if section else ""
+            for choice in choices:
+                lines.append(f"{indent}# {choice.reason}")
+                lines.append(f"{indent}{choice.key.rpartition('.')[2]}: {choice.shown}")
+        return "\n".join(lines) + "\n"
+
+
+@dataclass(frozen=True)
+class Known:
+    """What a choice is made from; ``recipe`` holds what was settled before it."""
+
+    recipe: Recipe
+    fingerprint: Fingerprint
+    table: ClassTable
+
+
+Chooser = Callable[[Known], tuple[object, str]]
+
+
+def make(recipe: Recipe, fingerprint: Fingerprint, table: ClassTable) -> Plan:
+    """Settle every setting in ``CHOICES`` that the recipe does not give.
+
+    Whoever names a preset wants that network: then nothing else of the network is chosen.
+    """
+    plan = Plan(recipe, ())
+    given = set_keys(recipe)
+    for key, choose in CHOICES.items():
+        if key in given or (key.startswith("model.") and "model.preset" in given):
+            continue
+        value, reason = choose(Known(plan.recipe, fingerprint, table))
+        if value is not None:
+            plan = plan.with_choice(key, value, reason)
+    return plan
+
+
+def set_keys(recipe: Recipe) -> set[str]:
+    """The dotted keys that somebody has set."""
+    found: set[str] = set()
+    for name, value in recipe.model_dump(exclude_unset=True).items():
+        found |= {f"{name}.{inner}" for inner in value} if isinstance(value, Mapping) else {name}
+    return found
+
+
+def _flip(known: Known) -> tuple[object, str]:
+    """Which mirror images of the pictures could be pictures of the set."""
+    down, right = (_lean(known, axis) for axis in (0, 1))
+    if right[0] > _LEAST_LEAN[1]:
+        return "none", f"{right[1]} lies at one side of the pictures: a mirror image would be wrong"
+    if down[0] > _LEAST_LEAN[0]:
+        return "horizontal", f"the pictures have an up and a down ({down[1]} lies {down[2]} in them)"
+    return "all", "no class keeps to one side of the pictures: turned and mirrored they are more pictures"
+
+
+def _lean(known: Known, axis: int) -> tuple[float, str, str]:
+    """How far classes lie off the middle, weighted by their pixels; the class that does so most, and where."""
+    pixels = [sum(counts[k] for counts in known.fingerprint.class_pixels.values()) for k in range(len(known.table))]
+    total, most = 0.0, (0.0, "", "")
+    for name, facts, n in zip(known.table.names, known.fingerprint.classes, pixels, strict=True):
+        lean, error = facts.lean[axis], facts.lean_error[axis]
+        if abs(lean) > _STANDARD_ERRORS * error:
+            part = abs(lean) * n / max(1, sum(pixels))
+            total += part
+            most = max(most, (part, name, ("low" if lean > 0 else "high") if axis == 0 else "to one side"))
+    return (total, *most[1:])
+
+
+def _stem(known: Known) -> tuple[object, str]:
+    """Whether full resolution is worth its cost in the blocks; the logits have it in any case."""
+    side, thin = known.fingerprint.median_side, thinnest_px(known)
+    if side < _LEAST_SIDE_FOR_STEM:
+        return 1, f"pictures of {side} pixels are small enough to be looked at pixel by pixel"
+    if thin < _LEAST_WIDTH_FOR_STEM:
+        return 1, f"the thinnest class is {thin:.1f} pixels wide: every pixel is needed"
+    return 2, "blocks at half the resolution take a quarter of the time; no pixel is thrown away"
+
+
+def thinnest_px(known: Known) -> float:
+    """The mean width of the thinnest class that occurs, in pixels; infinite where none was measured."""
+    return min((c.width_px for c in known.fingerprint.classes if c.things), default=math.inf)
+
+
+def _crop(known: Known) -> tuple[object, str]:
+    """The side of a training crop; "valid" networks have sizes of their own, which come later."""
+    if known.recipe.model.padding == "valid" or presets.find(known.recipe.model.preset).settings.get("padding"):
+        return None, ""
+    side = known.fingerprint.median_side
+    if side <= _CROP_PX:
+        return max(32, -(-side // 32) * 32), f"whole pictures of {side} pixels"
+    return _CROP_PX, f"a window of the pictures ({side} pixels); larger ones give fewer steps in the same time"
+
+
+def _batch(known: Known) -> tuple[object, str]:
+    """As many crops as have the pixels of four usual ones, so that small pictures do not make noisy steps."""
+    crop = known.recipe.crop if isinstance(known.recipe.crop, int) else _CROP_PX
+    size = min(_LARGEST_BATCH, max(_BATCH, round(_BATCH * (_CROP_PX / crop) ** 2)))
+    few = sum(known.fingerprint.pictures.values())
+    return min(size, max(_BATCH, few)), f"{size} crops of {crop} pixels are one step's worth of pixels"
+
+
+def _class_weights(known: Known) -> tuple[object, str]:
+    """Of many classes the pixels of rare ones count more: by the square root of how rare they are.
+
+    Few classes are found without, and weights then cost more in the common classes than they give.
+    """
+    counts = np.array(known.fingerprint.class_pixels.get("train", ())[:-1], np.float64)
+    names = {name for _, name in losses.parse(known.recipe.loss)}
+    if known.table.overlapping or "ce" not in names or np.count_nonzero(counts) < _MANY_CLASSES:
+        return None, ""
+    share = counts / counts.sum()
+    rarest = int(np.where(share > 0, share, 2).argmin())
+    weights = np.where(share > 0, np.maximum(share, _LEAST_SHARE) ** -_RARITY, 0)
+    weights /= (weights * share).sum()
+    rounded = tuple(float(f"{w:.4g}") for w in weights)
+    return rounded, f"{known.table.names[rarest]} has {share[rarest]:.1%} of the pixels; the mean weight is 1"
+
+
+def _lr(known: Known) -> tuple[object, str]:
+    """The highest learning rate, which follows from the optimiser alone."""
+    rate, reason = _RATES[known.recipe.optimizer]
+    return rate, reason
+
+
+CHOICES: dict[str, Chooser] = {
+    "augment.flip": _flip,
+    "model.stem": _stem,
+    "crop": _crop,
+    "batch_size": _batch,
+    "class_weights": _class_weights,
+    "lr": _lr,
+}

@@ -1,0 +1,144 @@
+"""A plan follows the data, keeps what a person has set, and says why."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+from tests.helpers import write_image, write_set
+
+from masksmith import recipe as recipes
+from masksmith.data import dataset, doctor
+from masksmith.planning import plan
+from masksmith.planning.plan import CHOICES, Plan
+from masksmith.recipe import Recipe
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return tmp_path / "set"
+
+
+def planned(folder: Path, **settings: object) -> Plan:
+    chosen = Recipe().with_settings(settings)
+    table, fingerprint = doctor.examine(dataset.find(folder, chosen.data), chosen.data, seed=0).require()
+    return plan.make(chosen, fingerprint, table)
+
+
+def scenes(folder: Path, centers: Sequence[tuple[float, float]], side: int = 64, half: int = 6) -> Path:
+    """A square in each picture, its middle at a share of the height and width."""
+    rng = np.random.default_rng(0)
+    for number, (y, x) in enumerate(centers):
+        mask = np.zeros((side, side), np.uint8)
+        top, left = (int(np.clip(round(c * side) - half, 0, side - 2 * half)) for c in (y, x))
+        mask[top : top + 2 * half, left : left + 2 * half] = 1
+        picture = np.clip(60 + 100 * mask[..., None] + rng.integers(-12, 13, (side, side, 3)), 0, 255).astype(np.uint8)
+        write_image(folder / "images" / f"{number:02}.png", picture)
+        write_image(folder / "masks" / f"{number:02}.png", mask)
+    return folder
+
+
+def near(y: float, x: float, spread: float, count: int = 24) -> list[tuple[float, float]]:
+    rng = np.random.default_rng(1)
+    return [(y + spread * rng.uniform(-1, 1), x + spread * rng.uniform(-1, 1)) for _ in range(count)]
+
+
+def test_what_lies_anywhere_may_be_turned_and_mirrored(folder: Path) -> None:
+    assert planned(scenes(folder, near(0.5, 0.5, 0.35))).recipe.augment.flip == "all"
+
+
+def test_what_lies_low_is_not_turned_upside_down(folder: Path) -> None:
+    made = planned(scenes(folder, [(0.85, x) for _, x in near(0.5, 0.5, 0.35)], half=10))
+    assert made.recipe.augment.flip == "horizontal"
+    reason = next(c.reason for c in made.choices if c.key == "augment.flip")
+    assert "lies low" in reason
+
+
+def test_what_lies_to_the_right_is_not_mirrored(folder: Path) -> None:
+    made = planned(scenes(folder, [(y, 0.85) for y, _ in near(0.5, 0.5, 0.35)], half=10))
+    assert made.recipe.augment.flip == "none"
+
+
+def test_small_pictures_are_looked_at_pixel_by_pixel_in_larger_batches(folder: Path) -> None:
+    made = planned(scenes(folder, near(0.5, 0.5, 0.35)))
+    assert made.recipe.model.stem == 1
+    assert (made.recipe.crop, made.recipe.batch_size) == (64, 24)
+
+
+def test_large_pictures_are_folded_and_cropped(folder: Path) -> None:
+    made = planned(scenes(folder, near(0.5, 0.5, 0.35, count=8), side=300, half=40))
+    assert made.recipe.model.stem == 2
+    assert (made.recipe.crop, made.recipe.batch_size) == (256, 4)
+
+
+def test_thin_classes_keep_every_pixel(folder: Path) -> None:
+    rng = np.random.default_rng(0)
+    for number in range(8):
+        mask = np.zeros((300, 300), np.uint8)
+        mask[:, rng.integers(20, 280, 4)] = 1
+        picture = np.clip(60 + 100 * mask + rng.integers(-12, 13, mask.shape), 0, 255).astype(np.uint8)
+        write_image(folder / "images" / f"{number}.png", picture)
+        write_image(folder / "masks" / f"{number}.png", mask)
+    assert planned(folder).recipe.model.stem == 1
+
+
+def many_classes(folder: Path) -> Path:
+    """Six classes in stripes whose widths differ, in the same shares in every picture."""
+    rng = np.random.default_rng(0)
+    for number in range(8):
+        widths = rng.permutation([(0, 32), (1, 16), (2, 8), (3, 4), (4, 2), (5, 2)])
+        mask = np.repeat(widths[:, 0], widths[:, 1])[None].repeat(64, axis=0).astype(np.uint8)
+        picture = np.clip(40 * mask[..., None] + rng.integers(0, 25, (64, 64, 3)), 0, 255).astype(np.uint8)
+        write_image(folder / "images" / f"{number:02}.png", picture)
+        write_image(folder / "masks" / f"{number:02}.png", mask)
+    return folder
+
+
+def test_of_many_classes_the_rare_ones_weigh_more_and_the_mean_pixel_weighs_one(folder: Path) -> None:
+    weights = np.array(planned(many_classes(folder)).recipe.class_weights)
+    shares = np.array([32, 16, 8, 4, 2, 2]) / 64
+    np.testing.assert_allclose(weights / weights[0], (shares[0] / shares) ** 0.5, rtol=2e-3)
+    assert (weights * shares).sum() == pytest.approx(1, rel=1e-3)
+
+
+def test_few_classes_weigh_alike(folder: Path) -> None:
+    assert planned(scenes(folder, near(0.5, 0.5, 0.35))).recipe.class_weights == ()
+
+
+def test_losses_without_cross_entropy_need_no_weights(folder: Path) -> None:
+    assert planned(many_classes(folder), loss="dice").recipe.class_weights == ()
+
+
+def test_what_a_person_has_set_stays_and_is_not_told_again(folder: Path) -> None:
+    write_set(folder)
+    given = {"augment.flip": "none", "model.stem": 4, "crop": 32, "batch_size": 3, "lr": 1e-3}
+    made = planned(folder, **given)
+    assert made.choices == ()
+    assert made.recipe == Recipe().with_settings(given)
+
+
+def test_a_preset_is_the_network_that_was_asked_for(folder: Path) -> None:
+    write_set(folder)
+    made = planned(folder, **{"model.preset": "classic"})
+    assert made.recipe.model.stem is None
+    assert not [c for c in made.choices if c.key.startswith("model.")]
+
+
+def test_a_plan_on_disk_is_a_recipe_with_reasons(folder: Path, tmp_path: Path) -> None:
+    made = planned(write_set(folder))
+    path = tmp_path / "plan.yaml"
+    path.write_text(made.to_yaml("plan for a test"), encoding="utf-8")
+    read = recipes.load(path)
+    for choice in made.choices:
+        section, _, name = choice.key.rpartition(".")
+        assert getattr(getattr(read, section) if section else read, name) == choice.value
+        assert f"# {choice.reason}" in path.read_text(encoding="utf-8")
+    assert plan.set_keys(read) == {c.key for c in made.choices}
+    assert yaml.safe_load(path.read_text(encoding="utf-8"))["crop"] == made.recipe.crop
+
+
+def test_every_choice_is_a_key_of_the_recipe() -> None:
+    assert set(CHOICES) <= set(recipes.keys())
