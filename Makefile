@@ -13,7 +13,7 @@ help:
 	@echo "make test    run the tests"
 	@echo "make check   style, types, import rules"
 	@echo "make docs    build the documentation into site/"
-	@echo "make bench   time the network and the training step on this machine"
+	@echo "make bench   time a training step on this machine, beside tutorials and peers"
 	@echo "make clean   remove what these commands have made"
 
 # Made again when the requirements change, and only then.
@@ -46,7 +46,7 @@ docs: $(READY_DEV)
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet --site-dir site
 
 bench: $(READY_DEV)
-	@$(BIN)/python benchmarks/step.py
+	@$(BIN)/python benchmarks/train_step.py
 
 clean:
 	rm -rf .venv demo runs site dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
