@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from masksmith.recipe import Recipe
     from masksmith.report.evaluation import evaluate
     from masksmith.run import Run
-    from masksmith.training.session import resume, train
+    from masksmith.training.session import plan, resume, train
 
 __version__ = "0.1.0"
 
@@ -37,6 +37,7 @@ _HOME = {
     "UNet": ("masksmith.models.unet", "UNet"),
     "evaluate": ("masksmith.report.evaluation", "evaluate"),
     "load": ("masksmith.inference.segmenter", "load"),
+    "plan": ("masksmith.training.session", "plan"),
     "presets": ("masksmith.models.presets", ""),
     "resume": ("masksmith.training.session", "resume"),
     "shapes": ("masksmith.outputs.drawings", "write"),
@@ -55,6 +56,7 @@ __all__ = [
     "UNet",
     "evaluate",
     "load",
+    "plan",
     "presets",
     "resume",
     "shapes",

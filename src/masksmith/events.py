@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 
@@ -23,6 +24,9 @@ class Listener:
 
     def message(self, text: str) -> None:
         """Something a person should know, one sentence."""
+
+    def planned(self, choices: Sequence[tuple[str, str, str]]) -> None:
+        """What was settled: setting, value and reason."""
 
     def checked(self, done: int, total: int) -> None:
         """``done`` of ``total`` files of the data set were looked at."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -101,6 +102,7 @@ class ModelSettings(_Section):
     dropout: float | None = Field(None, ge=0, lt=1, description="at the end of the contracting path")
     deep_supervision: bool | None = Field(None, description="a loss at each step of the decoder")
     skip: Literal["concat", "add", "none"] | None = None
+    stem: Literal[1, 2, 4] | None = Field(None, description="pixels a side that are folded into channels at the start")
     channels: tuple[int, ...] | None = Field(None, description="widths one by one, finest first")
     encoder: str | None = Field(None, description="a timm model as the encoder")
     pretrained: bool | str | None = Field(None, description="true (download) or a .safetensors file")
@@ -164,8 +166,14 @@ class Recipe(_Section):
         "auto", description="sigmoid: one output for two classes; multilabel: one for each; auto: as data and preset"
     )
     loss: str = Field("ce+dice", description="a loss, or a weighted sum such as 0.5*ce+dice")
-    optimizer: Literal["adam", "adamw", "sgd"] = "adamw"
-    lr: float = Field(2e-3, gt=0, description="the highest learning rate")
+    class_weights: tuple[Annotated[float, Field(ge=0)], ...] = Field(
+        (), description="of the pixels of each class in ce, in the order of the class table; none: all alike"
+    )
+    teacher: str | None = Field(
+        None, description="a run or the folder of folds whose probabilities are learnt from besides the masks"
+    )
+    optimizer: Literal["muon", "adamw", "adam", "sgd"] = "muon"
+    lr: float = Field(6e-3, gt=0, description="the highest learning rate")
     weight_decay: float = Field(1e-2, ge=0, description="of weights; norms and biases do not decay")
     momentum: float = Field(0.9, ge=0, lt=1, description="of sgd; beta 1 of adam")
     schedule: Literal["constant", "cosine", "onecycle", "poly"] = "onecycle"
@@ -177,6 +185,9 @@ class Recipe(_Section):
     )
     epochs: int | None = Field(None, ge=1, description="in place of the budget")
     steps: int | None = Field(None, ge=1, description="in place of the budget")
+    extended: tuple[tuple[int, int], ...] = Field(
+        (), description="written by an extension (--resume --steps +N): where each began, and the steps planned before"
+    )
     crop: Annotated[int, Field(ge=8, le=4096)] | Literal["auto"] = Field(
         "auto", description="side of a training crop in pixels"
     )
@@ -203,6 +214,14 @@ class Recipe(_Section):
             received = ", ".join(f"{key}={tree[key]}" for key in chosen)
             raise _custom("one of budget, epochs and steps", received, "leave the others out")
         return {**tree, "budget": None} if chosen and "budget" not in tree else tree
+
+    @field_validator("extended")
+    @classmethod
+    def _one_after_the_other(cls, value: tuple[tuple[int, int], ...]) -> tuple[tuple[int, int], ...]:
+        begins = [0, *(begin for begin, _ in value)]
+        if any(a >= b for a, b in pairwise(begins)) or any(begin > planned for begin, planned in value):
+            raise ValueError("expected pairs of steps, each pair later than the one before")
+        return value
 
     @field_validator("loss")
     @classmethod
@@ -237,7 +256,7 @@ class Recipe(_Section):
         # What nobody has set is not checked again: some checks have to load torch.
         tree: dict[str, Any] = self.model_dump(exclude_unset=True)
         if _LENGTHS & settings.keys():
-            tree |= dict.fromkeys(_LENGTHS)
+            tree |= {**dict.fromkeys(_LENGTHS), "extended": ()}  # another length is planned as a whole
         for key, value in settings.items():
             section, _, last = key.rpartition(".")
             known = isinstance(getattr(self, section, None), _Section)

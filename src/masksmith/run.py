@@ -26,6 +26,7 @@ from masksmith.recipe import Recipe
 # What a run is made of, the mark of one first; evaluations are put beside by default.
 _FILES = (
     "recipe.yaml",
+    "plan.yaml",
     "classes.csv",
     "split.csv",
     "log.csv",
@@ -87,6 +88,10 @@ class Run:
     def write_recipe(self, chosen: Recipe) -> None:
         """Write the recipe under its hash."""
         files.write_text(self.recipe_file, f"# masksmith recipe {chosen.hash()}\n{chosen.to_yaml()}")
+
+    def write_plan(self, text: str) -> None:
+        """Write what was planned, with the reason of each choice."""
+        files.write_text(self.path / "plan.yaml", text)
 
     def read_recipe(self) -> Recipe:
         """The recipe of the run.

@@ -14,7 +14,7 @@ SOURCE = Path(__file__).parents[2] / "src" / "masksmith"
 # Grows by a deliberate edit here and a line in CHANGELOG.md.
 PUBLIC = [
     "ClassTable", "EnvironmentFault", "InputError", "MasksmithError", "Prediction", "Recipe", "Run", "Segmenter",
-    "UNet", "evaluate", "load", "presets", "resume", "shapes", "train",
+    "UNet", "evaluate", "load", "plan", "presets", "resume", "shapes", "train",
 ]  # fmt: skip
 
 

@@ -14,14 +14,18 @@ from typing import Annotated
 import typer
 
 from masksmith import __version__
-from masksmith.cli import check, data, demo, evaluate, predict, presets, shapes, split, train
+from masksmith.cli import check, data, demo, distil, evaluate, folds, lr, plan, predict, presets, shapes, split, train
 from masksmith.errors import MasksmithError, nearest
 
 COMMANDS: dict[str, Callable[..., None]] = {
     "check": check.command,
     "split": split.command,
     "data": data.command,
+    "plan": plan.command,
     "train": train.command,
+    "folds": folds.command,
+    "distil": distil.command,
+    "lr": lr.command,
     "evaluate": evaluate.command,
     "predict": predict.command,
     "shapes": shapes.command,

@@ -14,6 +14,9 @@ from rich.table import Table
 
 from masksmith.events import Epoch, Listener
 
+# A long value, as of class weights, leaves room for its reason on a line of 80.
+_VALUE_WIDTH = 24
+
 
 def console() -> Console:
     """Standard output, each line written at once; without a terminal no line is broken."""
@@ -29,6 +32,17 @@ def table(header: Sequence[str], rows: Sequence[Sequence[str]], *, last_is_total
         made.add_column(name, justify="left" if position == 0 else "right", no_wrap=position > 0)
     for number, row in enumerate(rows):
         made.add_row(*row, style="bold" if last_is_total and number == len(rows) - 1 else "")
+    return made
+
+
+def plan_table(choices: Sequence[tuple[str, str, str]]) -> Table:
+    """Setting, value and reason, one line each; long values and reasons are broken."""
+    made = table(["planned", "value", "why"], [])
+    for column in made.columns[1:]:
+        column.justify, column.no_wrap = "left", False
+    made.columns[1].max_width = _VALUE_WIDTH
+    for row in choices:
+        made.add_row(*row)
     return made
 
 
@@ -85,6 +99,13 @@ class Show(Listener):
         """Print the sentence, dimmed once epochs are shown."""
         if not self.quiet:
             self.out.print(text, style="dim" if self._headed else "", markup=False)
+
+    def planned(self, choices: Sequence[tuple[str, str, str]]) -> None:
+        """Print the plan as a table."""
+        if not self.quiet:
+            self.out.print()
+            self.out.print(plan_table(choices))
+            self.out.print()
 
     def checked(self, done: int, total: int) -> None:
         """Move the bar of the check; a signal ends it here, since what was seen is kept anyway."""

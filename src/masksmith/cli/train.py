@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Annotated
 
@@ -25,10 +26,18 @@ def command(
         str | None,
         typer.Option("--budget", metavar="TIME", help="Time to train for, such as 90s, 5m, 2h. [default: 10m]"),
     ] = None,
-    epochs: Annotated[int | None, typer.Option("--epochs", help="Length in epochs, in place of a budget.")] = None,
-    steps: Annotated[int | None, typer.Option("--steps", help="Length in steps, in place of a budget.")] = None,
+    epochs: Annotated[
+        str | None, typer.Option("--epochs", metavar="N", help="Length in epochs, in place of a budget.")
+    ] = None,
+    steps: Annotated[
+        str | None, typer.Option("--steps", metavar="N", help="Length in steps, in place of a budget.")
+    ] = None,
     recipe_file: Annotated[
         Path | None, typer.Option("--recipe", metavar="FILE", help="Recipe to start from (YAML).")
+    ] = None,
+    start: Annotated[
+        Path | None,
+        typer.Option("--from", metavar="RUN", help="Run or model file whose network and weights to start from."),
     ] = None,
     images: options.Images = None,
     masks: options.Masks = None,
@@ -42,7 +51,12 @@ def command(
     overlapping: options.Overlapping = False,
     split: options.SplitTable = None,
     group_by: options.GroupBy = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on with the interrupted training in RUN.")] = False,
+    resume: Annotated[
+        bool,
+        typer.Option(
+            "--resume", help="Go on with the training in RUN; --budget +10m, --steps +500 or --epochs +5 extends it."
+        ),
+    ] = False,
     overwrite: options.Overwrite = False,
     quiet: options.Quiet = False,
     keys: Annotated[bool, typer.Option("--keys", help="List every setting with its default, and end.")] = False,
@@ -53,15 +67,16 @@ def command(
     if keys:
         _print_keys()
         return
-    data, settings = _split_words(words or [])
+    data, settings = split_words(words or [])
     settings |= options.data_settings(images, masks, classes, ignore, skip_unmatched)
     settings |= options.layout_settings(layout, snap, instances, border, overlapping, split, group_by)
     settings |= {k: v for k, v in (("budget", budget), ("epochs", epochs), ("steps", steps)) if v is not None}
     output = _required(output)
-    if resume and (data is not None or recipe_file is not None or overwrite):
-        raise _resume_alone(output, data or recipe_file or "--overwrite")
+    if resume and (data is not None or recipe_file is not None or start is not None or overwrite):
+        raise _resume_alone(output, data or recipe_file or start or "--overwrite")
     base = recipe.load(recipe_file) if recipe_file is not None else None
-    (base or recipe.Recipe()).with_settings(settings)  # wrong keys are told before torch is loaded
+    # Wrong keys are told before torch is loaded.
+    (base or recipe.Recipe()).with_settings({k: _without_plus(v) for k, v in settings.items()})
 
     from masksmith.cli import show
     from masksmith.training import session
@@ -72,7 +87,9 @@ def command(
             if resume:
                 run = session.resume(output, settings=settings, listener=shown)
             else:
-                run = session.train(data, output, settings=settings, base=base, overwrite=overwrite, listener=shown)
+                run = session.train(
+                    data, output, settings=settings, base=base, start=start, overwrite=overwrite, listener=shown
+                )
         except KeyboardInterrupt:
             if (output / "state.safetensors").is_file():
                 shown.message(f"saved; go on with: masksmith train -o {output} --resume")
@@ -121,13 +138,20 @@ def _resume_alone(output: Path, received: object) -> InputError:
     )
 
 
-def _split_words(words: list[str]) -> tuple[Path | None, dict[str, object]]:
+def split_words(words: list[str]) -> tuple[Path | None, dict[str, object]]:
     """The data folder, which may come first, and the settings."""
     from masksmith import recipe
 
-    if words and ("=" not in words[0] or Path(words[0]).exists()):
-        return Path(words[0]), recipe.parse_settings(words[1:])
-    return None, recipe.parse_settings(words)
+    first = bool(words) and ("=" not in words[0] or Path(words[0]).exists())
+    rest = words[first:]
+    # As text, since "+500" is no longer "so much more" when it is a number.
+    more = [word.partition("=") for word in rest if re.fullmatch(r"(budget|epochs|steps)=\+.*", word)]
+    settings = recipe.parse_settings(rest) | {key: value for key, _, value in more}
+    return (Path(words[0]) if first else None), settings
+
+
+def _without_plus(value: object) -> object:
+    return value[1:] if isinstance(value, str) and value.startswith("+") else value
 
 
 def _print_keys() -> None:

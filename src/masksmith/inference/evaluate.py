@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from masksmith.data.batches import PairReader
-from masksmith.inference.segmenter import Segmenter, choose
+from masksmith.inference.segmenter import Answering, choose
 from masksmith.metrics import Confusion, Layers
 
 
 def confusion(
-    segmenter: Segmenter, reader: PairReader, progress: Callable[[int, int], None] = lambda done, total: None
+    segmenter: Answering, reader: PairReader, progress: Callable[[int, int], None] = lambda done, total: None
 ) -> Confusion | Layers:
     """The confusion matrix over all pairs of ``reader``, or the counts of classes that overlap."""
     overlapping = reader.table.overlapping

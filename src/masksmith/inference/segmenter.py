@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -23,6 +23,22 @@ from masksmith.limits import MIN_TILE_PX
 from masksmith.modelfile import ModelFile
 from masksmith.models.unet import UNet
 from masksmith.planning import probe
+
+if TYPE_CHECKING:
+    from masksmith.inference.ensemble import Ensemble
+
+
+class Answering(Protocol):
+    """What answers for pictures: a Segmenter, or an Ensemble of them."""
+
+    @property
+    def model(self) -> ModelFile:
+        """The classes, and the pixels that it takes."""
+        ...
+
+    def probabilities(self, pixels_HWC: npt.NDArray[np.generic]) -> npt.NDArray[np.float32]:
+        """Class probabilities (K, H, W) of conforming pixels."""
+        ...
 
 
 class Segmenter:
@@ -52,15 +68,7 @@ class Segmenter:
             DataError: it cannot be read, or its channels or dtype are not those of the training.
             InputError: something else than a picture.
         """
-        source: Path | None = None
-        if isinstance(image, str | os.PathLike):
-            source = Path(image)
-            pixels = images.read(source).pixels_HWC
-        else:
-            pixels = _as_array(image)
-        probabilities = self.probabilities(self.model.preprocessing.conform(pixels, source or "image"))
-        chosen = choose(probabilities, overlapping=self.model.table.overlapping)
-        return Prediction(chosen, probabilities, pixels, self.model.table, source)
+        return segment(self, image)
 
     def probabilities(self, pixels_HWC: npt.NDArray[np.generic]) -> npt.NDArray[np.float32]:
         """Class probabilities (K, H, W) of conforming pixels; where classes overlap each from 0 to 1 by itself."""
@@ -71,8 +79,24 @@ class Segmenter:
         return out
 
 
-def load(run: str | os.PathLike[str], *, device: str = "auto", precision: str = "auto") -> Segmenter:
+def segment(answering: Answering, image: Any) -> Prediction:  # noqa: ANN401 - see Segmenter.segment
+    """One picture, read, brought to the pixels of the training, and answered for."""
+    source: Path | None = None
+    if isinstance(image, str | os.PathLike):
+        source = Path(image)
+        pixels = images.read(source).pixels_HWC
+    else:
+        pixels = _as_array(image)
+    model = answering.model
+    probabilities = answering.probabilities(model.preprocessing.conform(pixels, source or "image"))
+    chosen = choose(probabilities, overlapping=model.table.overlapping)
+    return Prediction(chosen, probabilities, pixels, model.table, source)
+
+
+def load(run: str | os.PathLike[str], *, device: str = "auto", precision: str = "auto") -> Segmenter | Ensemble:
     """The trained network of a run folder (or of a model file), ready to segment.
+
+    A folder that ``masksmith folds`` made gives an :class:`Ensemble` of its folds, used likewise.
 
     >>> import masksmith
     >>> mask = masksmith.load("runs/cells").segment("picture.png").mask_HW  # doctest: +SKIP
@@ -81,6 +105,10 @@ def load(run: str | os.PathLike[str], *, device: str = "auto", precision: str = 
         RunError: no run folder, or a damaged one.
         EnvironmentFault: no such device.
     """
+    from masksmith.inference import ensemble  # which is made of Segmenters
+
+    if ensemble.is_ensemble(Path(run)):
+        return ensemble.load(run, device=device, precision=precision)
     return Segmenter(modelfile.read(Path(run)), device=device, precision=precision)
 
 

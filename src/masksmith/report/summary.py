@@ -8,7 +8,7 @@ import numpy as np
 
 from masksmith import files
 from masksmith.data.batches import PairReader
-from masksmith.inference.segmenter import Segmenter, choose
+from masksmith.inference.segmenter import Answering, choose
 from masksmith.keys import Mask
 from masksmith.limits import FIGURE_ROWS
 from masksmith.metrics import Figures
@@ -19,7 +19,7 @@ EVALUATION_FILES = ("evaluation.json", "confusion.png", "samples.png")
 """What an evaluation writes; the first is named differently in a run, which is never written over."""
 
 
-def write_training(run: Run, segmenter: Segmenter, validation: PairReader, measured: Figures) -> None:
+def write_training(run: Run, segmenter: Answering, validation: PairReader, measured: Figures) -> None:
     """``metrics.json``, the curves, the confusion matrix, samples and ``NEXT.md`` of a run."""
     run.write_json(run.metrics_file.name, {"part": "val", "pictures": len(validation), **measured.to_dict()})
     files.write_bytes(run.path / "curves.png", charts.curves(run.read_log()))
@@ -28,7 +28,7 @@ def write_training(run: Run, segmenter: Segmenter, validation: PairReader, measu
     files.write_text(run.path / "NEXT.md", _next(run, measured))
 
 
-def write_evaluation(folder: Path, split: str, segmenter: Segmenter, reader: PairReader, measured: Figures) -> None:
+def write_evaluation(folder: Path, split: str, segmenter: Answering, reader: PairReader, measured: Figures) -> None:
     """``evaluation.json``, the confusion matrix and samples of an evaluation."""
     Run(folder).write_json(EVALUATION_FILES[0], {"part": split, "pictures": len(reader), **measured.to_dict()})
     _write_confusion(folder, measured)
@@ -41,7 +41,7 @@ def _write_confusion(folder: Path, measured: Figures) -> None:
         files.write_bytes(folder / "confusion.png", charts.confusion(measured))
 
 
-def grid(segmenter: Segmenter, reader: PairReader) -> bytes:
+def grid(segmenter: Answering, reader: PairReader) -> bytes:
     """A few pictures, evenly spread over the set, with truth, prediction and difference."""
     count = min(FIGURE_ROWS, len(reader))
     table = segmenter.model.table

@@ -47,7 +47,7 @@ def train(job: Job, run: Run, listener: Listener, *, resume: bool) -> None:
     bare_optimiser = optimisation.optimiser(job.network, recipe)
     progress = state.restore(run, job.network, average, bare_optimiser) if resume else Progress()
     network, optimiser = fabric.setup(job.network, bare_optimiser)
-    criterion = losses.build(recipe.loss, overlapping=job.model.table.overlapping)
+    criterion = losses.build(recipe.loss, overlapping=job.model.table.overlapping, class_weights=recipe.class_weights)
     batches = job.batches.stream(progress.step * recipe.accumulate, steps * recipe.accumulate, recipe.workers)
     clock = Clock(progress)
     bad_in_a_row = 0
@@ -57,7 +57,7 @@ def train(job: Job, run: Run, listener: Listener, *, resume: bool) -> None:
             optimisation.set_rate(optimiser, optimisation.rate(recipe, progress.step, steps))
             for _ in range(recipe.accumulate):
                 x_BCHW, y_BHW = fabric.to_device(next(batches))
-                loss = criterion(network(x_BCHW), y_BHW) / recipe.accumulate
+                loss = job.loss(criterion, network(x_BCHW), x_BCHW, y_BHW) / recipe.accumulate
                 fabric.backward(loss)
                 progress.add_loss(loss.item())
             norm = fabric.clip_gradients(network, optimiser, max_norm=recipe.clip or math.inf, error_if_nonfinite=False)

@@ -10,10 +10,12 @@ import copy
 import math
 import statistics
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from masksmith import losses
 from masksmith.classes import ClassTable
@@ -27,8 +29,11 @@ from masksmith.models import presets
 from masksmith.models.unet import UNet
 from masksmith.planning import probe
 from masksmith.recipe import Recipe, seconds
-from masksmith.training import optimisation
+from masksmith.training import distil, optimisation
 from masksmith.training.averaging import Average
+from masksmith.training.distil import Teacher
+
+Criterion = Callable[[Tensor | list[Tensor], Tensor], Tensor]
 
 # The crop that a small network on two cores learns most from in a minute; smaller pictures are
 # taken whole, padded up to the network's stride.
@@ -102,6 +107,16 @@ def crop_px(recipe: Recipe, fingerprint: Fingerprint, network: UNet) -> int:
     return min(_CROP_PX, -(-fingerprint.median_side // 32) * 32)
 
 
+def _check_weights(recipe: Recipe, table: ClassTable) -> None:
+    if recipe.class_weights and len(recipe.class_weights) != len(table):
+        raise RecipeError(
+            where="class_weights",
+            expected=f"{len(table)} weights, for {', '.join(table.names[:8])}",
+            received=f"{len(recipe.class_weights)}",
+            remedy="give one for each class, in this order",
+        )
+
+
 @dataclass(frozen=True)
 class Job:
     """Everything that a training needs, settled but for its length."""
@@ -112,10 +127,17 @@ class Job:
     validation: PairReader
     model: ModelFile
     """The model file to be, still without weights."""
+    teacher: Teacher | None = None
+    """What the network learns from besides the masks."""
 
     def segmenter(self, network: UNet) -> Segmenter:
         """The path that prediction takes, with the weights of now."""
         return Segmenter(self.model, network=network, precision=self.recipe.precision)
+
+    def loss(self, criterion: Criterion, logits: Tensor | list[Tensor], x_BCHW: Tensor, target_BHW: Tensor) -> Tensor:
+        """What differs from the masks, and with a teacher also what differs from its answers."""
+        loss = criterion(logits, target_BHW)
+        return loss if self.teacher is None else loss + self.teacher.loss(x_BCHW, logits, target_BHW)
 
     @property
     def steps_per_epoch(self) -> int:
@@ -131,6 +153,7 @@ def job(recipe: Recipe, dataset: Dataset, table: ClassTable, fingerprint: Finger
         EnvironmentFault: a device or pretrained weights that are not to be had.
     """
     arguments = network_arguments(recipe, fingerprint.preprocessing.channels, table)
+    _check_weights(recipe, table)
     torch.manual_seed(recipe.seed)
     network = UNet(**arguments)
     recipe = recipe.model_copy(update={"crop": crop_px(recipe, fingerprint, network)})
@@ -145,7 +168,8 @@ def job(recipe: Recipe, dataset: Dataset, table: ClassTable, fingerprint: Finger
     validation = PairReader(dataset.part("val"), table, fingerprint.preprocessing)
     model = ModelFile(arguments, table, fingerprint.preprocessing, recipe, {})
     probe.place(network, probe.device(recipe.device))
-    return Job(recipe, network, Batches(train, sampling, recipe.augment), validation, model)
+    teacher = distil.load(recipe, model, probe.device(recipe.device))
+    return Job(recipe, network, Batches(train, sampling, recipe.augment), validation, model, teacher)
 
 
 def settle_length(job: Job, started: float) -> Job:
@@ -159,7 +183,7 @@ def settle_length(job: Job, started: float) -> Job:
         steps = recipe.steps or (recipe.epochs or 1) * per_epoch
         every = recipe.validate_every or max(1, steps // per_epoch // _VALIDATIONS)
     else:
-        step_s, validation_s = _measure(job)
+        step_s, validation_s = step_seconds(job), _validation_seconds(job)
         every = recipe.validate_every or max(1, round(validation_s / (_VALIDATION_SHARE * step_s * per_epoch)))
         left_s = seconds(recipe.budget or "10m") - (time.monotonic() - started) - _FINISH_VALIDATIONS * validation_s
         steps = max(1, int(left_s / (step_s + validation_s / (every * per_epoch))))
@@ -167,12 +191,12 @@ def settle_length(job: Job, started: float) -> Job:
     return replace(job, recipe=recipe, model=replace(job.model, recipe=recipe))
 
 
-def _measure(job: Job) -> tuple[float, float]:
-    """Seconds of a training step, data included, and of a validation."""
+def step_seconds(job: Job, warming: int = _WARMING_STEPS, for_s: float = _MEASURED_S) -> float:
+    """Seconds of a training step, data included: ``warming`` steps, then as many as take ``for_s`` seconds."""
     trial = copy.deepcopy(job.network).train()
     recipe, device = job.recipe, next(trial.parameters()).device
     optimiser = optimisation.optimiser(trial, recipe)
-    criterion = losses.build(recipe.loss, overlapping=job.model.table.overlapping)
+    criterion = losses.build(recipe.loss, overlapping=job.model.table.overlapping, class_weights=recipe.class_weights)
     precision = probe.precision(recipe.precision, device)
     average = Average(trial, recipe.ema)
     rng, times = torch.get_rng_state(), []
@@ -181,12 +205,12 @@ def _measure(job: Job) -> tuple[float, float]:
     # A few pictures again and again: all but the first epoch of a training finds them in memory, and
     # the threads that decode would take the cores from the steps that are measured.
     sampling = job.batches.sampling
-    few = replace(sampling, visits=sampling.visits[: (_WARMING_STEPS - 1) * sampling.batch_size])
+    few = replace(sampling, visits=sampling.visits[: max(1, warming - 1) * sampling.batch_size])
     batches = Batches(job.batches.reader, few, job.batches.augment)
-    for x, y in batches.stream(0, _WARMING_STEPS + most, recipe.workers):
+    for x, y in batches.stream(0, warming + most, recipe.workers):
         with probe.autocast(device, precision):
             logits = trial(x.to(device))
-        criterion(logits, y.to(device)).backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
+        job.loss(criterion, logits, x.to(device), y.to(device)).backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
         torch.nn.utils.clip_grad_norm_(trial.parameters(), recipe.clip or math.inf)
         optimiser.step()
         optimiser.zero_grad()
@@ -195,17 +219,17 @@ def _measure(job: Job) -> tuple[float, float]:
             torch.cuda.synchronize()
         times.append(time.monotonic() - begun)
         begun = time.monotonic()
-        measured = times[_WARMING_STEPS:]
-        if len(measured) >= fewest and sum(measured) >= _MEASURED_S:
+        measured = times[warming:]
+        if len(measured) >= fewest and sum(measured) >= for_s:
             break
     torch.set_rng_state(rng)
     # The mean, hiccups and all: the training will have them too.
-    return statistics.fmean(times[_WARMING_STEPS:]) * recipe.accumulate, _validation_seconds(job, trial.eval())
+    return statistics.fmean(times[warming:]) * recipe.accumulate
 
 
-def _validation_seconds(job: Job, network: UNet) -> float:
-    """From a few pictures, by their share of all pictures."""
-    segmenter = job.segmenter(network)
+def _validation_seconds(job: Job) -> float:
+    """Seconds of a validation: from a few pictures, by their share of all pictures."""
+    segmenter = job.segmenter(copy.deepcopy(job.network).eval())
     sample = range(0, len(job.validation), max(1, len(job.validation) // _VALIDATION_SAMPLE))
     pixels = [job.validation.read(index)[0] for index in sample]
     segmenter.probabilities(pixels[0])

@@ -8,33 +8,37 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from masksmith import modelfile
 from masksmith.data import dataset, doctor
 from masksmith.data.augment import load_transform
+from masksmith.data.dataset import Dataset
 from masksmith.data.doctor import Checkup
 from masksmith.errors import RecipeError, RunError
 from masksmith.events import Listener
 from masksmith.inference.segmenter import Segmenter
 from masksmith.metrics import from_dict
+from masksmith.planning import plan as planning
 from masksmith.planning import probe
+from masksmith.planning.plan import Plan
 from masksmith.recipe import Recipe
 from masksmith.report import summary
 from masksmith.run import Run
-from masksmith.training import loop, prepare, state
+from masksmith.training import extension, loop, prepare, sizing, state, transfer
 
 # The settings that a resumed training may change; all others decide what was trained already.
 _RESUMABLE = {"steps", "epochs", "workers", "patience", "validate_every"}
 
 
-def train(
+def train(  # noqa: PLR0913 - the public options, each with its default
     data: str | os.PathLike[str] | None,
     run: str | os.PathLike[str],
     *,
     settings: Mapping[str, object] | None = None,
     base: Recipe | None = None,
+    start: str | os.PathLike[str] | None = None,
     overwrite: bool = False,
     listener: Listener | None = None,
 ) -> Run:
@@ -45,6 +49,7 @@ def train(
         run: the folder to make, with the model and everything about its training.
         settings: dotted keys of the recipe, such as ``{"model.depth": 4, "budget": "5m"}``.
         base: a recipe to start from in place of the defaults.
+        start: a run or model file whose network and weights to start from.
         overwrite: replace an earlier run of that name.
         listener: hears of progress; nothing is printed without one.
 
@@ -57,57 +62,135 @@ def train(
     """
     started = time.monotonic()
     listener = listener or Listener()
+    extension.refuse(settings or {})
     chosen = (base or Recipe()).with_settings(settings or {})
+    other = None if start is None else transfer.read(Path(start))
+    settled = settle(data, chosen if other is None else other.settle(chosen), listener, started)
+    job = settled.job
+    if other is not None:
+        listener.message(other.load(job.network, job.model.table.names))
+    folder = Run(Path(run))
+    folder.start(job.recipe, job.model.table, settled.dataset, overwrite=overwrite)
+    job = prepare.settle_length(job, started)
+    folder.write_recipe(job.recipe)
+    made = _with_length(settled.plan, job)
+    folder.write_plan(made.to_yaml(f"masksmith plan for {data}"))
+    listener.planned([(choice.key, choice.shown, choice.reason) for choice in made.choices])
+    listener.message(f"network: {job.network.num_parameters:,} parameters")
+    return _finish(job, folder, listener, resume=False)
+
+
+@dataclass(frozen=True)
+class Settled:
+    """Data that were checked, the plan made for them, and all that training needs."""
+
+    plan: Plan
+    job: prepare.Job
+    dataset: Dataset
+
+
+def settle(
+    data: str | os.PathLike[str] | None, chosen: Recipe, listener: Listener, started: float | None = None
+) -> Settled:
+    """Check the data, plan what the recipe leaves open, and build it; nothing is written.
+
+    Raises:
+        InputError: data or settings that cannot be used.
+        EnvironmentFault: what this machine does not have.
+    """
+    started = time.monotonic() if started is None else started
     found = dataset.find(None if data is None else Path(data), chosen.data)
     checkup = doctor.examine(found, chosen.data, seed=chosen.seed, progress=listener.checked)
     if chosen.augment.callable is not None:
         load_transform(chosen.augment.callable)
     table, fingerprint = checkup.require()
-    found = checkup.dataset
     _describe(checkup, listener)
-    job = prepare.job(chosen, found, table, fingerprint)
-    job.batches.batch(0)  # whatever is wrong with crops and transforms is told before a folder is made
-    folder = Run(Path(run))
-    folder.start(job.recipe, table, found, overwrite=overwrite)
-    job = prepare.settle_length(job, started)
-    folder.write_recipe(job.recipe)
-    listener.message(
-        f"network: {job.network.num_parameters:,} parameters, crops of {job.recipe.crop} pixels, {job.recipe.steps} steps of {job.recipe.batch_size * job.recipe.accumulate}"
+    made, job = sizing.settle(
+        planning.make(chosen, fingerprint, table),
+        lambda recipe: prepare.job(recipe, checkup.dataset, table, fingerprint),
+        started,
     )
-    return _finish(job, folder, listener, resume=False)
+    job.batches.batch(0)  # whatever is wrong with crops and transforms is told before a folder is made
+    return Settled(made, job, checkup.dataset)
+
+
+def plan(
+    data: str | os.PathLike[str] | None,
+    *,
+    settings: Mapping[str, object] | None = None,
+    base: Recipe | None = None,
+    listener: Listener | None = None,
+) -> Plan:
+    """What :func:`train` would settle for these data, on this machine, in this time; nothing is written.
+
+    Raises:
+        InputError: data or settings that cannot be used.
+        EnvironmentFault: what this machine does not have.
+    """
+    started = time.monotonic()
+    extension.refuse(settings or {})
+    settled = settle(data, (base or Recipe()).with_settings(settings or {}), listener or Listener(), started)
+    return _with_length(settled.plan, prepare.settle_length(settled.job, started))
+
+
+def _with_length(made: Plan, job: prepare.Job) -> Plan:
+    """The plan with the number of steps, where it follows from a time."""
+    budget = made.recipe.budget
+    if budget is None:
+        return made
+    per_step = job.recipe.batch_size * job.recipe.accumulate
+    return made.with_choice("steps", job.recipe.steps, f"{budget}, validations included; {per_step} crops in a step")
 
 
 def resume(
     run: str | os.PathLike[str], *, settings: Mapping[str, object] | None = None, listener: Listener | None = None
 ) -> Run:
-    """Go on with a training that was interrupted, or lengthen one with more steps or epochs.
+    """Go on with a training that was interrupted, or lengthen one.
+
+    Args:
+        run: the run folder.
+        settings: ``{"steps": 4000}`` plans the training anew for so many steps in all;
+            ``{"steps": "+500"}``, ``{"epochs": "+5"}`` or ``{"budget": "+10m"}`` goes on for so much more.
+        listener: hears of progress.
 
     Raises:
         RunError: nothing to go on with.
         RecipeError: a setting that would change what was trained already.
     """
+    started = time.monotonic()
     listener = listener or Listener()
     folder = Run(Path(run))
     before = folder.read_recipe()
-    for key in settings or {}:
-        if key not in _RESUMABLE:
-            raise RecipeError(
-                where=f"--resume {key}=…",
-                expected=f"one of {', '.join(sorted(_RESUMABLE))}",
-                received=key,
-                remedy="start a new run to change it",
-            )
+    settings, more = extension.split(settings or {})
+    _require_resumable(settings)
     state.require(folder)
     found = folder.read_dataset()
     table = replace(folder.read_table(), snap=before.data.snap, border_px=before.data.border)
     checkup = doctor.examine(found, before.data, table, seed=None, progress=listener.checked)
     table, fingerprint = checkup.require()
-    chosen = before.with_settings(settings or {}) if settings else before
-    job = prepare.settle_length(prepare.job(chosen, found, table, fingerprint), time.monotonic())
-    if job.recipe.steps != before.steps:
+    job = prepare.job(before.with_settings(settings) if settings else before, found, table, fingerprint)
+    job = extension.extend(job, folder, more, started) if more else prepare.settle_length(job, started)
+    if more:
+        begin = job.recipe.extended[-1][0]
+        listener.message(f"extended: {(job.recipe.steps or 0) - begin} more steps after step {begin}")
+    elif job.recipe.steps != before.steps:
         listener.message(f"the schedule is planned anew: {job.recipe.steps} steps in place of {before.steps}")
+    if job.recipe != before:
         folder.write_recipe(job.recipe)
     return _finish(job, folder, listener, resume=True)
+
+
+def _require_resumable(settings: Mapping[str, object]) -> None:
+    for key in settings:
+        if key not in _RESUMABLE:
+            raise RecipeError(
+                where=f"--resume {key}=…",
+                expected=f"one of {', '.join(sorted(_RESUMABLE))}",
+                received=key,
+                remedy="write it with a +, as in --budget +10m, to train on for so long"
+                if key == "budget"
+                else "start a new run to change it",
+            )
 
 
 def _finish(job: prepare.Job, folder: Run, listener: Listener, *, resume: bool) -> Run:

@@ -1,0 +1,152 @@
+"""Ensemble: several trained networks that answer as one, with the mean of their probabilities.
+
+Rule: each member standardises the picture by its own training statistics; what they must share is
+the class table and the kind of pixels that they take.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from masksmith import modelfile
+from masksmith.errors import RunError
+from masksmith.inference.prediction import Prediction
+from masksmith.inference.segmenter import Segmenter, segment
+from masksmith.modelfile import ModelFile
+
+MARK = "folds.json"
+"""The file that tells a folder of folds from a run; its key "folds" counts them."""
+
+
+class Ensemble:
+    """What :class:`Segmenter` can do, by several of them; see :func:`masksmith.load`."""
+
+    def __init__(self, members: Sequence[Segmenter]) -> None:
+        """Take networks that agree on the classes and on the pixels that they are given.
+
+        Raises:
+            RunError: none, or members that do not agree.
+        """
+        self.members = tuple(members)
+        if not self.members:
+            raise RunError(where="ensemble", expected="one network or more", received="none", remedy="give one")
+        for member in self.members[1:]:
+            _require_agreement(self.members[0].model, member.model)
+
+    @property
+    def model(self) -> ModelFile:
+        """The model file of the first member: its classes, channels and dtype are those of all."""
+        return self.members[0].model
+
+    @property
+    def device(self) -> torch.device:
+        """Where the networks lie."""
+        return self.members[0].device
+
+    @property
+    def precision(self) -> str:
+        """What the first of them computes in."""
+        return self.members[0].precision
+
+    @property
+    def tile_px(self) -> int:
+        """The side of the largest picture that any of them takes whole."""
+        return max(member.tile_px for member in self.members)
+
+    def segment(self, image: Any) -> Prediction:  # noqa: ANN401 - see Segmenter.segment
+        """Segment one picture of any size; as :meth:`Segmenter.segment`."""
+        return segment(self, image)
+
+    def probabilities(self, pixels_HWC: npt.NDArray[np.generic]) -> npt.NDArray[np.float32]:
+        """The mean over the members of the class probabilities (K, H, W) of conforming pixels."""
+        total = self.members[0].probabilities(pixels_HWC)
+        for member in self.members[1:]:
+            total = total + member.probabilities(pixels_HWC)  # one picture of sums, whatever the number of members
+        mean: npt.NDArray[np.float32] = total / np.float32(len(self.members))
+        return mean
+
+
+def is_ensemble(path: Path) -> bool:
+    """Whether the folder holds one run for each fold."""
+    return (path / MARK).is_file()
+
+
+def load(folder: str | os.PathLike[str], *, device: str = "auto", precision: str = "auto") -> Ensemble:
+    """All networks of a folder of folds.
+
+    Raises:
+        RunError: folds that are not trained yet, damaged, or that do not agree.
+        EnvironmentFault: no such device.
+    """
+    path = Path(folder)
+    count = read_mark(path)["folds"]
+    ready = len(list(path.glob("fold-*/model.safetensors")))
+    if ready < count:
+        raise RunError(
+            where=path,
+            expected=f"{count} trained folds",
+            received=str(ready),
+            remedy=f"finish them with masksmith folds -o {path} --resume",
+        )
+    models = [modelfile.read(run) for run in fold_folders(path, count)]
+    return Ensemble([Segmenter(model, device=device, precision=precision) for model in models])
+
+
+def fold_folders(path: Path, count: int) -> list[Path]:
+    """The run folder of each fold."""
+    return [path / f"fold-{number}" for number in range(count)]
+
+
+def read_mark(path: Path) -> dict[str, Any]:
+    """What is known of a folder of folds; "folds" is their number.
+
+    Raises:
+        RunError: this is no such folder, or its mark is damaged.
+    """
+    try:
+        about = json.loads((path / MARK).read_text(encoding="utf-8"))
+        if isinstance(about, dict) and isinstance(about.get("folds"), int) and about["folds"] >= 1:
+            return about
+        fault = "one without the number of folds"
+    except FileNotFoundError:
+        fault = "no such file"
+    except (OSError, ValueError, RecursionError) as error:
+        fault = f"a damaged one ({str(error).splitlines()[0]})"
+    raise RunError(
+        where=path / MARK,
+        expected="what masksmith folds wrote of its folds",
+        received=fault,
+        remedy="give the folder that masksmith folds -o wrote",
+    )
+
+
+def _require_agreement(first: ModelFile, other: ModelFile) -> None:
+    """One order of classes and one kind of pixels, or a mean would mix what does not belong together."""
+    wanted, given = (_classes(model) for model in (first, other))
+    if wanted != given:
+        raise RunError(
+            where="ensemble",
+            expected=f"networks of the same classes ({wanted})",
+            received=f"one with {given}",
+            remedy="put together only runs of one data set",
+        )
+    ours, theirs = ((p.channels, p.dtype) for p in (first.preprocessing, other.preprocessing))
+    if ours != theirs:
+        raise RunError(
+            where="ensemble",
+            expected=f"networks for pictures of {ours[0]} channels of {ours[1]}",
+            received=f"one for {theirs[0]} of {theirs[1]}",
+            remedy="put together only runs of one data set",
+        )
+
+
+def _classes(model: ModelFile) -> str:
+    return ", ".join(model.table.names) + (" as classes that overlap" if model.table.overlapping else "")
