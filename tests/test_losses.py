@@ -262,3 +262,33 @@ def test_class_weights_leave_ignored_pixels_out() -> None:
     target = torch.tensor([[[0, 255]]])
     alone = losses.build("ce", class_weights=(3.0, 9.0))(TWO[..., :1], target[..., :1])
     torch.testing.assert_close(losses.build("ce", class_weights=(3.0, 9.0))(TWO, target), alone)
+
+
+@given(
+    st.integers(0, 99), st.integers(2, 5), st.sampled_from([0.0, 0.3, 1.0]), st.booleans(), st.sampled_from([0.5, 3.0])
+)
+def test_the_fused_sum_is_the_sum_in_value_and_gradient(
+    seed: int, classes: int, ignored: float, weighed: bool, share: float
+) -> None:
+    generator = torch.Generator().manual_seed(seed)
+    logits = 3 * torch.randn(2, classes, 5, 6, generator=generator)
+    target = torch.randint(0, classes, (2, 5, 6), generator=generator)
+    target[torch.rand(target.shape, generator=generator) < ignored] = 255
+    weights = tuple((torch.rand(classes, generator=generator) + 0.1).tolist()) if weighed else ()
+    fused, apart = logits.clone().requires_grad_(), logits.clone().requires_grad_()
+    loss = losses.build(f"{share}*ce+dice", class_weights=weights)(fused, target)
+    ce = losses.cross_entropy(apart, target, torch.tensor(weights) if weighed else None)
+    wanted = share * ce + losses.dice(apart, target)
+    torch.testing.assert_close(loss, wanted)
+    (2 * loss).backward()  # type: ignore[no-untyped-call]
+    (2 * wanted).backward()
+    torch.testing.assert_close(fused.grad, apart.grad, rtol=1e-4, atol=1e-7)
+
+
+def test_logits_of_any_size_give_a_finite_fused_loss() -> None:
+    logits = torch.tensor([[-1e4, 1e4]]).reshape(1, 2, 1, 1).requires_grad_()
+    loss = losses.build("ce+dice")(logits, torch.zeros(1, 1, 1, dtype=torch.long))
+    loss.backward()  # type: ignore[no-untyped-call]
+    assert loss.item() == pytest.approx(2e4, rel=0.01)
+    assert logits.grad is not None
+    assert logits.grad.isfinite().all()
