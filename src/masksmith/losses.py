@@ -143,7 +143,7 @@ def build(
     """
     terms = [(weight, LOSSES[name]) for weight, name in parse(expression)]
     weights_K = torch.tensor(class_weights) if class_weights else None
-    both = dict((loss, weight) for weight, loss in terms) if len(terms) == 2 else {}
+    both = {loss: weight for weight, loss in terms} if len(terms) == 2 else {}
     if weights_K is not None:
         terms = [(weight, _weighted(weights_K) if loss is cross_entropy else loss) for weight, loss in terms]
 
@@ -162,9 +162,7 @@ def build(
         if overlapping:
             return torch.stack([weight * _of_layers(loss, logits, target) for weight, loss in terms]).sum()
         if both.keys() == {cross_entropy, dice} and logits.shape[1] > 1 and logits.device.type == "cpu":
-            fused: Tensor = CrossEntropyAndDice.apply(  # type: ignore[no-untyped-call]  # torch leaves it untyped
-                logits, target, both[cross_entropy], both[dice], weights_K
-            )
+            fused: Tensor = CrossEntropyAndDice.apply(logits, target, both[cross_entropy], both[dice], weights_K)
             return fused
         return torch.stack([weight * loss(logits, target) for weight, loss in terms]).sum()
 
@@ -178,7 +176,7 @@ class CrossEntropyAndDice(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(  # type: ignore[override]  # torch's is a pattern for any arguments
+    def forward(
         ctx: Any,  # noqa: ANN401 - torch has no type for it
         logits_BKHW: Tensor,
         target_BHW: Tensor,
@@ -208,7 +206,7 @@ class CrossEntropyAndDice(torch.autograd.Function):
         return overlap - (log_true * pixels).sum()
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None, None, None]:  # type: ignore[override]  # noqa: ANN401 - likewise
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None, None, None]:  # noqa: ANN401 - likewise
         """Through the softmax: p * (g - sum of g p), where g differs from class to class at the true one alone."""
         p, p_true, index, pixels, counted, by_p_K, by_tp_K = ctx.saved_tensors
         by_true = by_tp_K[index] * p_true

@@ -57,6 +57,12 @@ def test_what_lies_low_is_not_turned_upside_down(folder: Path) -> None:
     assert "lies low" in reason
 
 
+def test_scenes_larger_than_a_crop_are_zoomed_out(folder: Path) -> None:
+    low = [(0.85, x) for _, x in near(0.5, 0.5, 0.35, count=12)]
+    assert planned(scenes(folder / "large", low, side=300, half=40)).recipe.augment.scale == (0.5, 1.0)
+    assert planned(scenes(folder / "small", low, half=10)).recipe.augment.scale == (0.8, 1.25)
+
+
 def test_what_lies_to_the_right_is_not_mirrored(folder: Path) -> None:
     made = planned(scenes(folder, [(y, 0.85) for y, _ in near(0.5, 0.5, 0.35)], half=10))
     assert made.recipe.augment.flip == "none"
