@@ -200,7 +200,7 @@ class Recipe(_Section):
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
     workers: int = Field(2, ge=1, le=64, description="threads that prepare crops")
     validate_every: int | None = Field(
-        None, ge=1, description="epochs between validations; default: so often that they take a tenth of the time"
+        None, ge=1, description="epochs between validations; default: so often that they take a twentieth of the time"
     )
     seed: int = Field(0, ge=0, lt=2**63, description="of the split, the first weights and the crops")
 

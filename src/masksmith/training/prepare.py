@@ -39,7 +39,7 @@ Criterion = Callable[[Tensor | list[Tensor], Tensor], Tensor]
 # taken whole, padded up to the network's stride.
 _CROP_PX = 256
 # Validations together take no more than this share of the training.
-_VALIDATION_SHARE = 0.1
+_VALIDATION_SHARE = 0.05
 # Steps that only warm the memory up; then steps are measured for so many seconds, five at least: a
 # third of a second, as before, was off by a quarter for steps of 70 ms.
 _WARMING_STEPS = 5

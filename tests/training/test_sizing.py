@@ -1,0 +1,67 @@
+"""The network is as large as the time allows, and never another than the one that was asked for."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from masksmith.events import Listener
+from masksmith.recipe import Recipe
+from masksmith.run import Run
+from masksmith.training import session
+from masksmith.training.sizing import LADDER
+from tests.helpers import write_set
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return write_set(tmp_path / "set", count=3)
+
+
+def test_little_time_takes_the_smallest_and_much_time_the_largest(folder: Path) -> None:
+    hurried = session.plan(folder, settings={"budget": "2s"})
+    patient = session.plan(folder, settings={"budget": "500h"})
+    assert hurried.recipe.model.channels == LADDER[0]
+    assert patient.recipe.model.channels == LADDER[-1]
+    (why,) = (c.reason for c in patient.choices if c.key == "model.channels")
+    assert "steps fit into 500h" in why
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [{"model.depth": 3}, {"model.preset": "minimal"}, {"model.channels": (4, 8)}, {"steps": 5}, {"epochs": 1}],
+)
+def test_what_was_asked_for_stays(folder: Path, settings: dict[str, object]) -> None:
+    made = session.plan(folder, settings=settings)
+    assert "model.channels" not in {c.key for c in made.choices}
+    for key, value in settings.items():
+        section, _, name = key.rpartition(".")
+        assert getattr(getattr(made.recipe, section) if section else made.recipe, name) == value
+
+
+def test_the_run_keeps_the_plan_and_trains_by_it(folder: Path, tmp_path: Path) -> None:
+    class Heard(Listener):
+        choices: tuple[tuple[str, str, str], ...] = ()
+
+        def planned(self, choices: object) -> None:
+            self.choices = tuple(choices)  # type: ignore[arg-type,assignment]
+
+    heard = Heard()
+    run = session.train(folder, tmp_path / "run", settings={"budget": "3s"}, listener=heard)
+    recipe = Run(run.path).read_recipe()
+    by_key = {key: (value, reason) for key, value, reason in heard.choices}
+    assert recipe.model.channels == LADDER[0]
+    assert by_key["crop"][0] == str(recipe.crop)
+    assert by_key["steps"][0] == str(recipe.steps)
+    text = (run.path / "plan.yaml").read_text(encoding="utf-8")
+    for _, reason in by_key.values():
+        assert f"# {reason}" in text
+    assert run.read_model().recipe == recipe
+
+
+def test_a_recipe_with_everything_in_it_is_not_planned_again(folder: Path, tmp_path: Path) -> None:
+    first = session.train(folder, tmp_path / "one", settings={"steps": 3, "workers": 1})
+    again = session.plan(folder, base=first.read_recipe())
+    assert again.choices == ()
+    assert again.recipe == first.read_recipe() == Recipe.model_validate(first.read_recipe().model_dump())
