@@ -7,9 +7,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from tests.helpers import write_set
 
 from masksmith import recipe
-from tests.helpers import write_set
 
 
 def masksmith(*words: str | Path) -> subprocess.CompletedProcess[str]:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from tests.helpers import write_set
 
 from masksmith.events import Listener
 from masksmith.recipe import Recipe
 from masksmith.run import Run
 from masksmith.training import session
 from masksmith.training.sizing import LADDER
-from tests.helpers import write_set
 
 
 @pytest.fixture
@@ -22,8 +22,10 @@ def folder(tmp_path: Path) -> Path:
 def test_little_time_takes_the_smallest_and_much_time_the_largest(folder: Path) -> None:
     hurried = session.plan(folder, settings={"budget": "2s"})
     patient = session.plan(folder, settings={"budget": "500h"})
-    assert hurried.recipe.model.channels == LADDER[0]
-    assert patient.recipe.model.channels == LADDER[-1]
+    assert hurried.recipe.model.channels == LADDER[0].channels
+    assert patient.recipe.model.channels == LADDER[-1].channels
+    assert patient.recipe.batch_size == hurried.recipe.batch_size * LADDER[-1].batches
+    assert [c.key for c in patient.choices].count("batch_size") == 1
     (why,) = (c.reason for c in patient.choices if c.key == "model.channels")
     assert "steps fit into 500h" in why
 
@@ -51,7 +53,7 @@ def test_the_run_keeps_the_plan_and_trains_by_it(folder: Path, tmp_path: Path) -
     run = session.train(folder, tmp_path / "run", settings={"budget": "3s"}, listener=heard)
     recipe = Run(run.path).read_recipe()
     by_key = {key: (value, reason) for key, value, reason in heard.choices}
-    assert recipe.model.channels == LADDER[0]
+    assert recipe.model.channels == LADDER[0].channels
     assert by_key["crop"][0] == str(recipe.crop)
     assert by_key["steps"][0] == str(recipe.steps)
     text = (run.path / "plan.yaml").read_text(encoding="utf-8")

@@ -59,7 +59,7 @@ def weights(run: Run) -> dict[str, torch.Tensor]:
 
 def test_a_run_holds_all_that_was_promised(run: Run) -> None:
     assert {p.name for p in run.path.iterdir()} == {
-        "recipe.yaml", "classes.csv", "split.csv", "log.csv", "model.safetensors", "state.safetensors",
+        "recipe.yaml", "plan.yaml", "classes.csv", "split.csv", "log.csv", "model.safetensors", "state.safetensors",
         "metrics.json", "curves.png", "confusion.png", "samples.png", "NEXT.md",
     }  # fmt: skip
     assert run.log_file.read_text().splitlines()[0] == ",".join(LOG_COLUMNS)

@@ -14,10 +14,9 @@ from masksmith.errors import EnvironmentFault
 # Cells and shapes look the same whichever way up, which makes eight pictures of each.
 _NUCLEI: dict[str, object] = {"budget": "2m", "augment.flip": "all"}
 # Drawings are as many as one likes and all alike in style: instead of being turned by a few degrees,
-# which blurs their borders, there are more of them, and a higher rate is safe.
+# which blurs their borders, there are more of them.
 _SHAPES: dict[str, object] = {
     "budget": "208s",
-    "lr": 5e-3,
     "augment.flip": "all",
     "augment.rotate_deg": 0,
     "augment.scale": [1, 1],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import Annotated
 
@@ -53,6 +54,13 @@ Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace earlier re
 Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="Print results and errors only.")]
 Device = Annotated[str, typer.Option("--device", metavar="NAME", help="auto, cpu, cuda or mps.")]
 RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="Run folder that `masksmith train` made.")]
+
+
+def process_start() -> float:
+    """When this program was started, by ``time.monotonic``: a budget counts from there, not from its imports on."""
+    import psutil
+
+    return time.monotonic() - (time.time() - psutil.Process().create_time())
 
 
 def data_settings(

@@ -88,7 +88,14 @@ def command(
                 run = session.resume(output, settings=settings, listener=shown)
             else:
                 run = session.train(
-                    data, output, settings=settings, base=base, start=start, overwrite=overwrite, listener=shown
+                    data,
+                    output,
+                    settings=settings,
+                    base=base,
+                    start=start,
+                    overwrite=overwrite,
+                    started=options.process_start(),
+                    listener=shown,
                 )
         except KeyboardInterrupt:
             if (output / "state.safetensors").is_file():

@@ -7,6 +7,7 @@ from numbers that were measured and told with its reason.
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
@@ -17,6 +18,7 @@ from masksmith import losses
 from masksmith.classes import ClassTable
 from masksmith.data.fingerprint import Fingerprint
 from masksmith.models import presets
+from masksmith.planning import probe
 from masksmith.recipe import Recipe
 
 # The crop that a small network on two cores learns most from in a minute (docs/experiments.md).
@@ -27,6 +29,8 @@ _LARGEST_BATCH = 32
 # Pictures and classes finer than this are looked at pixel by pixel.
 _LEAST_SIDE_FOR_STEM = 160
 _LEAST_WIDTH_FOR_STEM = 4.0
+# Threads that prepare crops for a device that is not the processor itself.
+_FEWEST_WORKERS, _MOST_WORKERS = 2, 16
 # Zoom of scenes, in place of 0.8 to 1.25; in pictures of tissue this cost four points.
 _SCENE_SCALE = (0.5, 1.0)
 # Highest rates; those between 4e-3 and 1e-2 gave the same with muon.
@@ -70,9 +74,10 @@ class Plan:
     choices: tuple[Choice, ...]
 
     def with_choice(self, key: str, value: object, reason: str) -> Plan:
-        """One more setting."""
+        """One more setting, or another value of one."""
         recipe = self.recipe.with_settings({key: value})
-        return Plan(recipe, (*self.choices, Choice(key, value, reason)))
+        others = (choice for choice in self.choices if choice.key != key)
+        return Plan(recipe, (*others, Choice(key, value, reason)))
 
     def to_yaml(self, about: str) -> str:
         """A recipe of these choices alone, each under its reason; ``train --recipe`` starts from it."""
@@ -204,6 +209,14 @@ def _class_weights(known: Known) -> tuple[object, str]:
     return rounded, f"{known.table.names[rarest]} has {share[rarest]:.1%} of the pixels; the mean weight is 1"
 
 
+def _workers(known: Known) -> tuple[object, str]:
+    """Threads that prepare crops: beside a fast device all cores, since nothing else uses them."""
+    if probe.device(known.recipe.device).type == "cpu":
+        return None, ""
+    cores = os.cpu_count() or _FEWEST_WORKERS
+    return max(_FEWEST_WORKERS, min(_MOST_WORKERS, cores)), f"{cores} cores prepare crops for the device"
+
+
 def _lr(known: Known) -> tuple[object, str]:
     """The highest learning rate, which follows from the optimiser alone."""
     rate, reason = _RATES[known.recipe.optimizer]
@@ -218,4 +231,5 @@ CHOICES: dict[str, Chooser] = {
     "batch_size": _batch,
     "class_weights": _class_weights,
     "lr": _lr,
+    "workers": _workers,
 }

@@ -51,6 +51,10 @@ _VALIDATION_SAMPLE = 6
 _VALIDATIONS = 20
 # After the last step: one validation of the best weights, and figures that cost about another.
 _FINISH_VALIDATIONS = 2
+# Charts and the end of the program; then a little less than the whole budget is aimed at, since the
+# pictures of the first epoch are still read from disk, and a machine is rather slower later than faster.
+_FINISH_S = 2.0
+_AIMED_SHARE = 0.97
 # Small sets are repeated until an epoch has this many steps: a line a second helps nobody.
 _STEPS_PER_EPOCH = 25
 
@@ -185,7 +189,8 @@ def settle_length(job: Job, started: float) -> Job:
     else:
         step_s, validation_s = step_seconds(job), _validation_seconds(job)
         every = recipe.validate_every or max(1, round(validation_s / (_VALIDATION_SHARE * step_s * per_epoch)))
-        left_s = seconds(recipe.budget or "10m") - (time.monotonic() - started) - _FINISH_VALIDATIONS * validation_s
+        whole_s = _AIMED_SHARE * seconds(recipe.budget or "10m")
+        left_s = whole_s - (time.monotonic() - started) - _FINISH_VALIDATIONS * validation_s - _FINISH_S
         steps = max(1, int(left_s / (step_s + validation_s / (every * per_epoch))))
     recipe = recipe.model_copy(update={"steps": steps, "epochs": None, "budget": None, "validate_every": every})
     return replace(job, recipe=recipe, model=replace(job.model, recipe=recipe))

@@ -40,6 +40,7 @@ def train(  # noqa: PLR0913 - the public options, each with its default
     base: Recipe | None = None,
     start: str | os.PathLike[str] | None = None,
     overwrite: bool = False,
+    started: float | None = None,
     listener: Listener | None = None,
 ) -> Run:
     """Train a U-Net on a folder of pictures and masks.
@@ -51,6 +52,7 @@ def train(  # noqa: PLR0913 - the public options, each with its default
         base: a recipe to start from in place of the defaults.
         start: a run or model file whose network and weights to start from.
         overwrite: replace an earlier run of that name.
+        started: when a budget began to run, by ``time.monotonic``; None: now.
         listener: hears of progress; nothing is printed without one.
 
     Returns:
@@ -60,7 +62,7 @@ def train(  # noqa: PLR0913 - the public options, each with its default
         InputError: data or settings that cannot be used, in one sentence.
         EnvironmentFault: what this machine does not have.
     """
-    started = time.monotonic()
+    started = time.monotonic() if started is None else started
     listener = listener or Listener()
     extension.refuse(settings or {})
     chosen = (base or Recipe()).with_settings(settings or {})

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import torch
 
@@ -15,17 +16,30 @@ from masksmith.recipe import Recipe, seconds
 from masksmith.training import prepare
 from masksmith.training.prepare import Job
 
+
+@dataclass(frozen=True)
+class Rung:
+    """A size of network and batch, and the steps that it must get to be taken."""
+
+    channels: tuple[int, ...]
+    batches: int = 1
+    """Times the batch of the plan."""
+    steps_wanted: int = 1000
+
+
 # Each rung is about twice the work of the one before. The coarse levels are kept narrow: they hold most
-# of the weights, and learn least in a short time.
-LADDER: tuple[tuple[int, ...], ...] = (
-    (16, 32, 64, 128, 128),
-    (24, 48, 96, 128, 128),
-    (32, 64, 128, 192, 192),
-    (48, 96, 192, 256, 256),
-    (64, 128, 256, 384, 384),
+# of the weights, and learn least in a short time. With fewer steps than wanted the smaller network is as
+# good (docs/experiments.md). Larger batches come last, where a fast device has steps to spare.
+LADDER: tuple[Rung, ...] = (
+    Rung((16, 32, 64, 128, 128)),
+    Rung((24, 48, 96, 128, 128)),
+    Rung((32, 64, 128, 192, 192)),
+    Rung((48, 96, 192, 256, 256)),
+    Rung((64, 128, 256, 384, 384)),
+    Rung((96, 192, 384, 512, 512)),
+    Rung((96, 192, 384, 512, 512), batches=2, steps_wanted=8000),
+    Rung((96, 192, 384, 512, 512), batches=4, steps_wanted=8000),
 )
-# Steps that a rung must get: with fewer the smaller network is the better one (docs/experiments.md).
-STEPS_WANTED = 1500
 # A rung is measured for so long, after two steps that warm it up.
 _MEASURED_S = 0.5
 _WARMING_STEPS = 2
@@ -44,19 +58,28 @@ def settle(plan: Plan, build: Callable[[Recipe], Job], started: float) -> tuple[
     if budget is None or any(key.startswith("model.") and key != "model.stem" for key in given):
         return plan, build(plan.recipe)
     chosen: Job | None = None
-    channels, reason = LADDER[0], ""
+    best, reason = LADDER[0], ""
     for rung in LADDER:
+        if rung.batches > 1 and "batch_size" in given:
+            break
         try:
-            job = build(plan.recipe.with_settings({"model.channels": rung}))
+            job = build(_with(plan, rung).recipe)
             step_s = prepare.step_seconds(job, _WARMING_STEPS, _MEASURED_S)
         except (torch.OutOfMemoryError, MemoryError):
             if chosen is None:
                 raise
-            reason += f"; from {rung[0]} channels up there is no memory"
+            reason += f"; from {rung.channels[0]} channels up there is no memory"
             break
         steps = max(1, int((seconds(budget) - (time.monotonic() - started)) / step_s))
-        if chosen is not None and steps < STEPS_WANTED:
-            reason += f", from {rung[0]} channels up only {steps:,}"
+        if chosen is not None and steps < rung.steps_wanted:
+            reason += f", from {rung.channels[0]} channels up only {steps:,}" if rung.batches == 1 else ""
             break
-        chosen, channels, reason = job, rung, f"about {steps:,} steps fit into {budget}"
-    return plan.with_choice("model.channels", channels, reason), chosen or build(plan.recipe)
+        chosen, best, reason = job, rung, f"about {steps:,} steps fit into {budget}"
+    return _with(plan, best, reason), chosen or build(plan.recipe)
+
+
+def _with(plan: Plan, rung: Rung, reason: str = "") -> Plan:
+    plan = plan.with_choice("model.channels", rung.channels, reason)
+    if rung.batches == 1:
+        return plan
+    return plan.with_choice("batch_size", plan.recipe.batch_size * rung.batches, "this device has steps to spare")
