@@ -10,8 +10,8 @@ from tests.helpers import write_set
 from masksmith.events import Listener
 from masksmith.recipe import Recipe
 from masksmith.run import Run
-from masksmith.training import session
-from masksmith.training.sizing import LADDER
+from masksmith.training import session, sizing
+from masksmith.training.sizing import LADDER, Rung
 
 
 @pytest.fixture
@@ -19,15 +19,28 @@ def folder(tmp_path: Path) -> Path:
     return write_set(tmp_path / "set", count=3)
 
 
-def test_little_time_takes_the_smallest_and_much_time_the_largest(folder: Path) -> None:
-    hurried = session.plan(folder, settings={"budget": "2s"})
-    patient = session.plan(folder, settings={"budget": "500h"})
-    assert hurried.recipe.model.channels == LADDER[0].channels
-    assert patient.recipe.model.channels == LADDER[-1].channels
-    assert patient.recipe.batch_size == hurried.recipe.batch_size * LADDER[-1].batches
-    assert [c.key for c in patient.choices].count("batch_size") == 1
+def test_little_time_takes_the_smallest_and_much_time_the_largest(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sizing, "LADDER", (Rung((4, 8)), Rung((8, 16)), Rung((12, 16))))
+    small = {"crop": 32, "batch_size": 1}
+    hurried = session.plan(folder, settings={"budget": "2s", **small})
+    patient = session.plan(folder, settings={"budget": "500h", **small})
+    assert hurried.recipe.model.channels == (4, 8)
+    assert patient.recipe.model.channels == (12, 16)
+    assert patient.recipe.batch_size == 1
     (why,) = (c.reason for c in patient.choices if c.key == "model.channels")
     assert "steps fit into 500h" in why
+
+
+def test_steps_to_spare_make_larger_batches(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rungs = Rung((4, 8)), Rung((4, 8), batches=2, steps_wanted=8000)
+    monkeypatch.setattr(sizing, "LADDER", rungs)
+    before = session.plan(folder, settings={"steps": 1}).recipe.batch_size
+    made = session.plan(folder, settings={"budget": "500h"})
+    assert made.recipe.batch_size == 2 * before
+    assert [c.key for c in made.choices].count("batch_size") == 1
+    assert session.plan(folder, settings={"budget": "5s"}).recipe.batch_size == before
 
 
 @pytest.mark.parametrize(

@@ -196,7 +196,9 @@ def settle_length(job: Job, started: float) -> Job:
     return replace(job, recipe=recipe, model=replace(job.model, recipe=recipe))
 
 
-def step_seconds(job: Job, warming: int = _WARMING_STEPS, for_s: float = _MEASURED_S) -> float:
+def step_seconds(
+    job: Job, warming: int = _WARMING_STEPS, for_s: float = _MEASURED_S, fewest: int = _MEASURED_STEPS[0]
+) -> float:
     """Seconds of a training step, data included: ``warming`` steps, then as many as take ``for_s`` seconds."""
     trial = copy.deepcopy(job.network).train()
     recipe, device = job.recipe, next(trial.parameters()).device
@@ -206,7 +208,7 @@ def step_seconds(job: Job, warming: int = _WARMING_STEPS, for_s: float = _MEASUR
     average = Average(trial, recipe.ema)
     rng, times = torch.get_rng_state(), []
     begun = time.monotonic()
-    fewest, most = _MEASURED_STEPS
+    most = _MEASURED_STEPS[1]
     # A few pictures again and again: all but the first epoch of a training finds them in memory, and
     # the threads that decode would take the cores from the steps that are measured.
     sampling = job.batches.sampling

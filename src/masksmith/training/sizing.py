@@ -40,9 +40,12 @@ LADDER: tuple[Rung, ...] = (
     Rung((96, 192, 384, 512, 512), batches=2, steps_wanted=8000),
     Rung((96, 192, 384, 512, 512), batches=4, steps_wanted=8000),
 )
-# A rung is measured for so long, after two steps that warm it up.
+# A rung is measured for so long, two steps at least, after two that warm it up.
 _MEASURED_S = 0.5
 _WARMING_STEPS = 2
+_FEWEST_STEPS = 2
+# A step of the next rung takes longer by this factor at least: no time is lost on one that cannot do.
+_GROWTH = 1.25
 
 
 def settle(plan: Plan, build: Callable[[Recipe], Job], started: float) -> tuple[Plan, Job]:
@@ -58,13 +61,16 @@ def settle(plan: Plan, build: Callable[[Recipe], Job], started: float) -> tuple[
     if budget is None or any(key.startswith("model.") and key != "model.stem" for key in given):
         return plan, build(plan.recipe)
     chosen: Job | None = None
-    best, reason = LADDER[0], ""
+    best, reason, steps = LADDER[0], "", 0
     for rung in LADDER:
         if rung.batches > 1 and "batch_size" in given:
             break
+        if chosen is not None and steps < _GROWTH * rung.steps_wanted:
+            reason += "; a larger network would get too few" if rung.batches == 1 else ""
+            break
         try:
             job = build(_with(plan, rung).recipe)
-            step_s = prepare.step_seconds(job, _WARMING_STEPS, _MEASURED_S)
+            step_s = prepare.step_seconds(job, _WARMING_STEPS, _MEASURED_S, _FEWEST_STEPS)
         except (torch.OutOfMemoryError, MemoryError):
             if chosen is None:
                 raise
