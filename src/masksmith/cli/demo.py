@@ -16,7 +16,7 @@ _NUCLEI: dict[str, object] = {"budget": "2m", "augment.flip": "all"}
 # Drawings are as many as one likes and all alike in style: instead of being turned by a few degrees,
 # which blurs their borders, there are more of them.
 _SHAPES: dict[str, object] = {
-    "budget": "208s",
+    "budget": "2m",
     "augment.flip": "all",
     "augment.rotate_deg": 0,
     "augment.scale": [1, 1],
@@ -32,7 +32,7 @@ def command(
     ] = False,
     budget: Annotated[
         str | None,
-        typer.Option("--budget", metavar="TIME", help="Time to train for. [default: 2m, with --shapes 208s]"),
+        typer.Option("--budget", metavar="TIME", help="Time to train for. [default: 2m]"),
     ] = None,
     overwrite: options.Overwrite = False,
     quiet: options.Quiet = False,
