@@ -29,11 +29,7 @@ def command(
         raise InputError(
             where="-o/--output", expected="a run folder to make", received="none", remedy="give one, as in -o runs/one"
         )
-    from masksmith import recipe
-
-    words = words or []
-    data = Path(words[0]) if words and ("=" not in words[0] or Path(words[0]).exists()) else None
-    settings = recipe.parse_settings(words if data is None else words[1:])
+    data, settings = train.split_words(words or [])
     settings |= {} if budget is None else {"budget": budget}
 
     from masksmith.cli import show

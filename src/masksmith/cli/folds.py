@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from masksmith.cli import options
+from masksmith.cli.train import split_words
 from masksmith.errors import InputError
 
 if TYPE_CHECKING:
@@ -43,9 +44,7 @@ def command(
     """Train a network for each fold; each picture is scored by the one that has not seen it."""
     from masksmith import recipe
 
-    words = words or []
-    data = Path(words[0]) if words and ("=" not in words[0] or Path(words[0]).exists()) else None
-    settings = recipe.parse_settings(words if data is None else words[1:])
+    data, settings = split_words(words or [])
     settings |= options.data_settings(images, masks, classes, ignore, skip_unmatched)
     settings |= options.layout_settings(None, False, False, None, False, split, group_by)
     settings |= {} if budget is None else {"budget": budget}

@@ -188,6 +188,6 @@ def _photometric(x_HWC: F32, settings: AugmentSettings, rng: np.random.Generator
 
 @lru_cache(maxsize=1)
 def _noise() -> F32:
-    """Normal numbers, from a random one of which a crop's noise begins: drawing them anew was half of its cost."""
+    """Normal numbers, from a random one of which a crop's noise begins: drawing them anew was a third of its cost."""
     drawn: F32 = np.random.default_rng(0).standard_normal(_NOISE_TABLE, dtype=np.float32)
     return drawn

@@ -27,7 +27,7 @@ class Rung:
     steps_wanted: int = 1000
 
 
-# Each rung is about twice the work of the one before. The coarse levels are kept narrow: they hold most
+# Each rung is one and a half to two times the work of the one before. The coarse levels are kept narrow: they hold most
 # of the weights, and learn least in a short time. With fewer steps than wanted the smaller network is as
 # good (docs/experiments.md). Larger batches come last, where a fast device has steps to spare.
 LADDER: tuple[Rung, ...] = (
