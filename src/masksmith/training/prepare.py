@@ -51,10 +51,11 @@ _VALIDATION_SAMPLE = 6
 _VALIDATIONS = 20
 # After the last step: one validation of the best weights, and figures that cost about another.
 _FINISH_VALIDATIONS = 2
-# Charts and the end of the program; then a little less than the whole budget is aimed at, since the
-# pictures of the first epoch are still read from disk, and a machine is rather slower later than faster.
+# Charts and the end of the program; then a little less than the whole budget is aimed at: pictures of the
+# first epoch are still read from disk, and trainings took 0.94 to 1.04 of what their steps had been measured
+# to take, so that this share keeps nearly all of them between 0.9 and 1.03 of the budget.
 _FINISH_S = 2.0
-_AIMED_SHARE = 0.97
+_AIMED_SHARE = 0.95
 # Small sets are repeated until an epoch has this many steps: a line a second helps nobody.
 _STEPS_PER_EPOCH = 25
 
