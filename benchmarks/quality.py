@@ -81,7 +81,8 @@ def of_masksmith(task: Task, pictures: Sequence[Path]) -> tuple[int, float, floa
         # A cache of its own: each training looks at the pictures for the first time, as a user's does.
         environment = {**task.environment, "XDG_CACHE_HOME": scratch}
         ignored = [word for mark in sets.rules(task.folder).ignore for word in ("--ignore", mark)]
-        words = ["train", str(task.folder), *OURS[task.system], f"seed={task.seed}", *ignored]
+        system, *settings = task.system.split("+")
+        words = ["train", str(task.folder), *OURS[system], *settings, f"seed={task.seed}", *ignored]
         training_s = _timed([*words, "-o", str(run), "--budget", f"{task.seconds:g}s", "-q"], environment)
         words = ["predict", str(run), *map(str, pictures), "--save", "mask"]
         prediction_s = _timed([*words, "-o", str(task.predictions), "--overwrite", "-q"], environment)
@@ -115,7 +116,9 @@ def do(task: Task) -> results.Result:
     truth = task.home / task.folder.name / "truth"
     for name, mask_HW in masks.items():
         files.write_bytes(truth / f"{name}.png", images.encode_png(mask_HW))
-    steps, training_s, prediction_s = of_masksmith(task, pictures) if task.system in OURS else of_peer(task)
+    steps, training_s, prediction_s = (
+        of_masksmith(task, pictures) if task.system.split("+")[0] in OURS else of_peer(task)
+    )
     figures = judge.judge(truth, task.predictions, table.names)
     return results.Result(
         set=task.folder.name,
@@ -183,12 +186,20 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--data", type=Path, nargs="+", default=[], metavar="FOLDER")
     parser.add_argument("--minutes", type=float, default=5, help="time of each training")
     parser.add_argument("--seeds", type=int, default=3, help="trainings of each system, with seeds from 0")
-    parser.add_argument("--only", default=",".join([*OURS, *PEERS]), help="systems: %(default)s; or nnunet")
+    parser.add_argument(
+        "--only",
+        default=",".join([*OURS, *PEERS]),
+        help="systems: %(default)s, masksmith's also with settings, as in masksmith-last+focus=0; or nnunet",
+    )
     parser.add_argument("--out", type=Path, default=Path("results.json"), metavar="FILE")
     parser.add_argument("--threads", type=int, default=os.cpu_count() or 1)
     chosen = parser.parse_args()
     chosen.only = chosen.only.split(",")
-    unknown = [] if chosen.only == ["nnunet"] else [name for name in chosen.only if name not in {*OURS, *PEERS}]
+    unknown = (
+        []
+        if chosen.only == ["nnunet"]
+        else [name for name in chosen.only if name.split("+")[0] not in OURS and name not in PEERS]
+    )
     if unknown:
         parser.error(f"--only: expected {', '.join([*OURS, *PEERS])}, or nnunet alone, received {', '.join(unknown)}")
     if chosen.minutes <= 0 or chosen.seeds < 1 or chosen.threads < 1:

@@ -191,6 +191,7 @@ class Recipe(_Section):
     crop: Annotated[int, Field(ge=8, le=4096)] | Literal["auto"] = Field(
         "auto", description="side of a training crop in pixels"
     )
+    focus: float = Field(0.0, ge=0, le=1, description="share of the crops that are drawn around pixels of rare classes")
     batch_size: int = Field(4, ge=1, description="crops in a step")
     accumulate: int = Field(1, ge=1, description="batches added up before each step of the optimiser")
     clip: float = Field(1.0, ge=0, description="largest norm of the gradient; 0: no limit")

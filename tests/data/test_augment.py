@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from masksmith.classes import IGNORE
-from masksmith.data.augment import call_transform, draw_crop, load_transform, warp
+from masksmith.data.augment import Aim, call_transform, draw_crop, load_transform, warp
 from masksmith.data.preprocessing import Preprocessing
 from masksmith.errors import RecipeError
 from masksmith.recipe import AugmentSettings
@@ -43,7 +43,7 @@ def plain(channels: int, dtype: str = "uint8") -> Preprocessing:
 def crop(pixels: Any, mask: Any, side: int, seed: int = 0, **settings: Any) -> tuple[Any, Any]:  # noqa: ANN401
     preprocessing = plain(pixels.shape[2], str(pixels.dtype))
     return draw_crop(
-        pixels, mask, side, AugmentSettings(**STILL | settings), preprocessing, np.random.default_rng(seed)
+        pixels, mask, Aim(side), AugmentSettings(**STILL | settings), preprocessing, np.random.default_rng(seed)
     )
 
 
@@ -198,10 +198,28 @@ def test_crop_is_standardised() -> None:
     preprocessing = Preprocessing(1, "uint8", (100.0,), (10.0,))
     pixels = np.full((9, 9, 1), 120, np.uint8)
     found, _ = draw_crop(
-        pixels, np.zeros((9, 9), np.uint8), 8, AugmentSettings(**STILL), preprocessing, np.random.default_rng(0)
+        pixels, np.zeros((9, 9), np.uint8), Aim(8), AugmentSettings(**STILL), preprocessing, np.random.default_rng(0)
     )
     assert found.dtype == np.float32
     assert (found == 2).all()
+
+
+@given(
+    st.tuples(st.integers(8, 60), st.integers(8, 60)),
+    st.integers(8, 40),
+    st.sampled_from([STILL, {"flip": "all", "scale": (0.5, 2.0), "rotate_deg": 180}]),
+    st.integers(0, 10**6),
+)
+def test_crop_holds_the_pixel_that_it_is_aimed_at(
+    size: tuple[int, int], side: int, settings: dict[str, Any], seed: int
+) -> None:
+    rng = np.random.default_rng(seed)
+    y, x = (int(rng.integers(n)) for n in size)
+    mask = np.zeros(size, np.uint8)
+    mask[max(0, y - 1) : y + 2, max(0, x - 1) : x + 2] = 1  # three pixels wide: a zoom may skip a single one
+    pixels = np.zeros((*size, 1), np.uint8)
+    _, found = draw_crop(pixels, mask, Aim(side, (y, x)), AugmentSettings(**settings), plain(1), rng)
+    assert 1 in found
 
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 30), (30, 1), (5, 40)])
@@ -236,7 +254,7 @@ def module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
 def test_callable_replaces_the_changes(module: str) -> None:
     pixels, mask = made(9, 9)
     settings = AugmentSettings(callable=f"{module}:dark", rotate_deg=90, brightness=5, noise=5)
-    found, found_mask = draw_crop(pixels, mask, 9, settings, plain(3), np.random.default_rng(0))
+    found, found_mask = draw_crop(pixels, mask, Aim(9), settings, plain(3), np.random.default_rng(0))
     np.testing.assert_array_equal(found, pixels // 2)
     np.testing.assert_array_equal(found_mask, np.where(mask == 1, 0, mask))
 

@@ -13,8 +13,9 @@ from torch import Tensor
 
 from helpers import write_image, write_set
 from masksmith.classes import IGNORE, ClassTable, make_entries
-from masksmith.data import dataset
+from masksmith.data import dataset, focus
 from masksmith.data.batches import Batches, PairReader, Sampling, visits
+from masksmith.data.focus import Focus
 from masksmith.data.preprocessing import Preprocessing
 from masksmith.errors import DataError
 from masksmith.recipe import AugmentSettings, DataSettings
@@ -149,3 +150,42 @@ def test_each_epoch_draws_its_crops_anew(reader: PairReader) -> None:
     once = Batches(reader, Sampling((2,), 16, 1, 0), AugmentSettings())  # one visit: a step is an epoch
     drawn = [once.batch(step)[0] for step in range(4)]
     assert all(not torch.equal(drawn[i], drawn[j]) for i in range(4) for j in range(i))
+
+
+def test_focus_draws_its_share_of_crops_around_rare_classes(tmp_path: Path) -> None:
+    mask = np.zeros((200, 200), np.uint8)
+    mask[150:153, 40:43] = 1
+    for index in range(4):  # one picture of four holds the class
+        write_image(tmp_path / "images" / f"{index}.png", np.zeros((200, 200, 3), np.uint8))
+        write_image(tmp_path / "masks" / f"{index}.png", mask if index == 2 else np.zeros_like(mask))
+    found = dataset.find(tmp_path, DataSettings(val_fraction=0.01, test_fraction=0))
+    reader = PairReader(found.pairs, TABLE, PREPROCESSING)
+    held = {}
+    for share in (0.0, 0.5, 1.0):
+        focus = Focus(share, ((1, (2,)),)) if share else None
+        made = Batches(reader, Sampling((0, 1, 2, 3), 32, 10, 0, focus), AugmentSettings())
+        held[share] = sum((target == 1).flatten(1).any(dim=1).sum().item() for _, target in made.stream(0, 20, 2))
+    assert held[1.0] == 200
+    assert 75 <= held[0.5] <= 130
+    assert held[0.0] <= 12
+
+
+def test_focus_leaves_out_classes_that_no_picture_holds() -> None:
+    pixels = [[90, 10, 0], [100, 0, 0]]
+    assert focus.of(pixels, [1, 2], 0.3, overlapping=False) == Focus(0.3, ((1, (0,)),))
+    assert focus.of(pixels, [1], 0.3, overlapping=True) == Focus(0.3, ((2, (0,)),))
+    assert focus.of(pixels, [2], 0.3, overlapping=False) is None
+    assert focus.of(pixels, [1], 0.0, overlapping=False) is None
+
+
+@given(st.integers(0, 3000), st.integers(0, 3000))
+def test_places_are_pixels_of_the_class_spread_over_all(first: int, count: int) -> None:
+    mask = np.zeros((60, 101), np.uint8)
+    mask.reshape(-1)[first : first + count] = 3
+    found = focus.places(mask, 3, overlapping=False)
+    assert len(found) <= 512
+    assert (mask.reshape(-1)[found] == 3).all()
+    assert bool(len(found)) == bool(count)
+    if count:
+        assert found[0] == first
+        assert found[-1] > first + count - 1 - max(1, count // 256)

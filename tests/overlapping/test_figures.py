@@ -10,7 +10,7 @@ import torch
 
 from masksmith import losses
 from masksmith.classes import ClassTable, Entry
-from masksmith.data.augment import draw_crop, warp
+from masksmith.data.augment import Aim, draw_crop, warp
 from masksmith.data.preprocessing import from_statistics
 from masksmith.inference.prediction import Prediction
 from masksmith.inference.segmenter import choose
@@ -91,7 +91,7 @@ def test_what_lies_outside_is_ignored_and_bits_are_never_mixed() -> None:
     settings = AugmentSettings(flip="all", rotate_deg=45)
     for seed in range(5):
         _, crop = draw_crop(
-            pixels, mask, 48, settings, from_statistics(1, "uint8", [0], [1]), np.random.default_rng(seed)
+            pixels, mask, Aim(48), settings, from_statistics(1, "uint8", [0], [1]), np.random.default_rng(seed)
         )
         assert crop.dtype == np.uint16
         assert set(np.unique(crop)) == {0, 1, 2, 3, IGNORED_BIT}

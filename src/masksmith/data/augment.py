@@ -10,6 +10,7 @@ import importlib
 import math
 import sys
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -31,14 +32,24 @@ Transform = Callable[..., Any]
 _WARPABLE = {"uint8", "uint16", "int16", "float32", "float64"}
 # A blur of this many pixels is what a slightly unfocused lens does.
 _BLUR_SIGMA_PX = 1.0
+# A pixel that a crop is to hold lies within this share of it: a turn by 45 degrees keeps that of any crop.
+_INSIDE = 0.7
 # Numbers of noise that are kept, 4 MB: more than a colour crop of 512 pixels has.
 _NOISE_TABLE = 2**20
+
+
+@dataclass(frozen=True)
+class Aim:
+    """The side of a crop, and a pixel of the picture (row, column) that it is to hold; None: any place."""
+
+    crop_px: int
+    pixel: tuple[int, int] | None = None
 
 
 def draw_crop(
     pixels_HWC: Pixels,
     mask_HW: Mask,
-    crop_px: int,
+    aim: Aim,
     settings: AugmentSettings,
     preprocessing: Preprocessing,
     rng: np.random.Generator,
@@ -50,8 +61,9 @@ def draw_crop(
     if settings.callable is not None:
         pixels_HWC, mask_HW = call_transform(load_transform(settings.callable), pixels_HWC.copy(), mask_HW.copy())
         settings = AugmentSettings(flip="none", scale=(1, 1), rotate_deg=0, brightness=0, contrast=0, noise=0)
-    matrix = _draw_matrix(pixels_HWC.shape[0], pixels_HWC.shape[1], crop_px, settings, rng)
-    crop_HWC, crop_mask = warp(pixels_HWC, mask_HW, matrix, crop_px)
+        aim = replace(aim, pixel=None)  # who knows where it is now
+    matrix = _draw_matrix(pixels_HWC.shape[0], pixels_HWC.shape[1], aim, settings, rng)
+    crop_HWC, crop_mask = warp(pixels_HWC, mask_HW, matrix, aim.crop_px)
     return _photometric(preprocessing.standardize(crop_HWC), settings, rng), crop_mask
 
 
@@ -139,7 +151,7 @@ def call_transform(transform: Transform, pixels_HWC: Pixels, mask_HW: Mask) -> t
 
 
 def _draw_matrix(
-    height: int, width: int, crop_px: int, settings: AugmentSettings, rng: np.random.Generator
+    height: int, width: int, aim: Aim, settings: AugmentSettings, rng: np.random.Generator
 ) -> npt.NDArray[np.float64]:
     """The map from crop to picture coordinates, (2, 3)."""
     zoom = math.exp(rng.uniform(math.log(settings.scale[0]), math.log(settings.scale[1])))
@@ -152,17 +164,23 @@ def _draw_matrix(
     linear = np.array([[sign * cos, -sin], [sign * sin, cos]])
     # The crop's reach in the picture along each axis; its centre stays so far from the border,
     # or in the middle where the picture is smaller than the crop.
+    crop_px, sides = aim.crop_px, (width, height)
     reach = np.abs(linear).sum(axis=1) * (crop_px / 2)
-    center = [
-        rng.uniform(min(r, side / 2), max(side - r, side / 2)) for r, side in zip(reach, (width, height), strict=True)
-    ]
+    lowest = [min(r, side / 2) for r, side in zip(reach, sides, strict=True)]
+    highest = [max(side - r, side / 2) for r, side in zip(reach, sides, strict=True)]
+    if aim.pixel is None:
+        center = [rng.uniform(low, high) for low, high in zip(lowest, highest, strict=True)]
+    else:  # anywhere in the crop but at its border, of which a turn may cut the corners off
+        away = _INSIDE * crop_px / 2 / zoom
+        wanted = [at + 0.5 + rng.uniform(-away, away) for at in reversed(aim.pixel)]
+        center = [float(np.clip(c, low, high)) for c, low, high in zip(wanted, lowest, highest, strict=True)]
     if settings.scale == (1.0, 1.0) and settings.rotate_deg == 0:
         # Whole pixels: nothing is interpolated, the crop is a copy.
         center = [
-            crop_px / 2 + int(rng.integers(side - crop_px + 1))
+            crop_px / 2 + (int(rng.integers(side - crop_px + 1)) if aim.pixel is None else math.floor(c - crop_px / 2))
             if side >= crop_px
             else math.floor(side / 2) + crop_px % 2 / 2
-            for side in (width, height)
+            for c, side in zip(center, sides, strict=True)
         ]
     middle = np.full(2, (crop_px - 1) / 2)
     offset = np.array(center) - 0.5 - linear @ middle

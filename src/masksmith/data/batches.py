@@ -20,8 +20,10 @@ from torch import Tensor
 
 from masksmith import images, labels
 from masksmith.classes import ClassTable
-from masksmith.data.augment import Pixels, draw_crop
+from masksmith.data import focus
+from masksmith.data.augment import Aim, Pixels, draw_crop
 from masksmith.data.dataset import Pair
+from masksmith.data.focus import Focus
 from masksmith.data.preprocessing import Preprocessing
 from masksmith.keys import Mask, ignored_value
 from masksmith.labels import Grid
@@ -40,6 +42,7 @@ class PairReader:
         self.table = table
         self.preprocessing = preprocessing
         self._kept: dict[int, tuple[Pixels, Mask]] = {}
+        self._places: dict[tuple[int, int], npt.NDArray[np.int64]] = {}
         self._room_bytes = psutil.virtual_memory().available * CACHE_MEMORY_SHARE
 
     def __len__(self) -> int:
@@ -66,6 +69,17 @@ class PairReader:
             self._kept[index] = pixels, mask
         return pixels, mask
 
+    def pixel(self, index: int, key: int, rng: np.random.Generator) -> tuple[int, int] | None:
+        """Row and column of a random pixel of ``key`` in mask ``index``; None where it has none."""
+        _, mask_HW = self.read(index)
+        found = self._places.get((index, key))
+        if found is None:
+            found = self._places[index, key] = focus.places(mask_HW, key, overlapping=self.table.overlapping)
+        if not len(found):
+            return None
+        y, x = divmod(int(found[rng.integers(len(found))]), mask_HW.shape[1])
+        return y, x
+
 
 @dataclass(frozen=True)
 class Sampling:
@@ -75,6 +89,7 @@ class Sampling:
     crop_px: int
     batch_size: int
     seed: int
+    focus: Focus | None = None
 
 
 def visits(sizes: Sequence[tuple[int, int]], crop_px: int, at_least: int) -> tuple[int, ...]:
@@ -115,13 +130,22 @@ class Batches:
         masks_BHW = np.empty((size, crop, crop), np.int64)
         for place in range(size):
             epoch, index = divmod(step * size + place, len(self.sampling.visits))
-            order = _order(self.sampling.seed, epoch, len(self.sampling.visits))
-            pixels, mask = self.reader.read(self.sampling.visits[order[index]])
             rng = np.random.default_rng([self.sampling.seed, epoch, index])
+            picture, aim = self._aim(epoch, index, rng)
+            pixels, mask = self.reader.read(picture)
             pixels_BHWC[place], masks_BHW[place] = draw_crop(
-                pixels, mask, crop, self.augment, self.reader.preprocessing, rng
+                pixels, mask, aim, self.augment, self.reader.preprocessing, rng
             )
         return torch.from_numpy(pixels_BHWC).permute(0, 3, 1, 2), torch.from_numpy(masks_BHW)
+
+    def _aim(self, epoch: int, index: int, rng: np.random.Generator) -> tuple[int, Aim]:
+        """The picture of a visit, or one with a rare class in its place, and what the crop is to hold."""
+        sampling = self.sampling
+        drawn = sampling.focus.draw(rng) if sampling.focus is not None else None
+        if drawn is not None:
+            return drawn[0], Aim(sampling.crop_px, self.reader.pixel(*drawn, rng))
+        visit = _order(sampling.seed, epoch, len(sampling.visits))[index]
+        return sampling.visits[visit], Aim(sampling.crop_px)
 
     def stream(self, first: int, last: int, workers: int) -> Generator[tuple[Tensor, Tensor], None, None]:
         """Batches ``first`` … ``last - 1`` in order, made ahead by ``workers`` threads.

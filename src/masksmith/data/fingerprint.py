@@ -53,6 +53,8 @@ class Fingerprint:
     preprocessing: Preprocessing
     train_sizes: tuple[tuple[int, int], ...]
     """(height, width) of each training picture, in the order of the data set."""
+    train_pixels: tuple[tuple[int, ...], ...]
+    """The pixels of each class in each of them."""
     class_pixels: dict[str, list[int]]
     class_pictures: dict[str, list[int]]
     classes: tuple[ClassFacts, ...] = ()
@@ -136,6 +138,7 @@ class _Sums:
     sizes: Counter[tuple[int, int]] = field(default_factory=Counter)
     dtypes: Counter[str] = field(default_factory=Counter)
     train_sizes: list[tuple[int, int]] = field(default_factory=list)
+    train_pixels: list[tuple[int, ...]] = field(default_factory=list)
     train: dict[int, F64] = field(default_factory=dict)
     whole: dict[int, F64] = field(default_factory=dict)
     """Channels -> sums, squares and counts, float64 (3, C): of the training part, and of all."""
@@ -174,6 +177,7 @@ def summarize(seen: Iterable[tuple[Pair, PairFacts]], splits: Iterable[str], tab
         sizes=dict(sums.sizes),
         preprocessing=from_statistics(channels, sums.dtypes.most_common(1)[0][0], mean.tolist(), std.tolist()),
         train_sizes=tuple(sums.train_sizes),
+        train_pixels=tuple(sums.train_pixels),
         class_pixels={s: [int(n) for n in counts] for s, counts in sorted(sums.pixels.items())},
         class_pictures={s: [int(n) for n in counts] for s, counts in sorted(sums.holders.items())},
         classes=tuple(sums.things[i].facts() for i in range(len(table))),
@@ -221,6 +225,8 @@ def _add_mask(sums: _Sums, mask: MaskFacts, split: str, table: ClassTable) -> No
             sums.things[answer].add(n, mask.things[key], is_train=split == "train")
     if table.overlapping:
         _add_layers(sums, mask, split, table)
+    if split == "train":
+        sums.train_pixels.append(tuple(pixels[:-1].astype(np.int64).tolist()))
     for known, counted in ((sums.pixels, pixels), (sums.holders, (pixels[:-1] > 0).astype(np.float64))):
         known[split] = np.add(known.get(split, np.zeros_like(counted)), counted)
 

@@ -17,6 +17,7 @@ import yaml
 from masksmith import losses
 from masksmith.classes import ClassTable
 from masksmith.data.fingerprint import Fingerprint
+from masksmith.errors import listed
 from masksmith.models import presets
 from masksmith.planning import probe
 from masksmith.recipe import Recipe
@@ -44,6 +45,9 @@ _RATES = {
 _RARITY = 0.5
 _MANY_CLASSES = 6
 _LEAST_SHARE = 1e-3
+# A class with less of the pixels than this is rare, and so many of the crops are drawn around such.
+_RARE_SHARE = 0.03
+_FOCUS = 0.33
 # A class lies at one height of the pictures if it is off the middle by more than four standard
 # errors; together such classes must be off by this share of the height, weighted by their pixels.
 # (Measured: street scenes 0.23; cells, membranes and aerial pictures 0.01 at most.)
@@ -209,6 +213,21 @@ def _class_weights(known: Known) -> tuple[object, str]:
     return rounded, f"{known.table.names[rarest]} has {share[rarest]:.1%} of the pixels; the mean weight is 1"
 
 
+def rare_classes(fingerprint: Fingerprint) -> list[int]:
+    """The classes that have less than a small share of the training part's pixels, but some."""
+    counts = fingerprint.class_pixels.get("train", ())[:-1]
+    return [k for k, n in enumerate(counts) if 0 < n < _RARE_SHARE * fingerprint.counted("train")]
+
+
+def _focus(known: Known) -> tuple[object, str]:
+    """Whether crops are drawn around rare classes, which crops from anywhere seldom hold."""
+    rare = rare_classes(known.fingerprint)
+    if not rare:
+        return None, ""
+    names = listed([known.table.names[k] for k in rare])
+    return _FOCUS, f"{names}: under {_RARE_SHARE:.0%} of the pixels; others come from anywhere"
+
+
 def _workers(known: Known) -> tuple[object, str]:
     """Threads that prepare crops: beside a fast device all cores, since nothing else uses them."""
     if probe.device(known.recipe.device).type == "cpu":
@@ -229,6 +248,7 @@ CHOICES: dict[str, Chooser] = {
     "model.stem": _stem,
     "crop": _crop,
     "batch_size": _batch,
+    "focus": _focus,
     "class_weights": _class_weights,
     "lr": _lr,
     "workers": _workers,

@@ -19,6 +19,7 @@ from torch import Tensor
 
 from masksmith import losses
 from masksmith.classes import ClassTable
+from masksmith.data import focus
 from masksmith.data.batches import Batches, PairReader, Sampling, visits
 from masksmith.data.dataset import Dataset
 from masksmith.data.fingerprint import Fingerprint
@@ -28,6 +29,7 @@ from masksmith.modelfile import ModelFile
 from masksmith.models import presets
 from masksmith.models.unet import UNet
 from masksmith.planning import probe
+from masksmith.planning.plan import rare_classes
 from masksmith.recipe import Recipe, seconds
 from masksmith.training import distil, optimisation
 from masksmith.training.averaging import Average
@@ -169,6 +171,7 @@ def job(recipe: Recipe, dataset: Dataset, table: ClassTable, fingerprint: Finger
         crop,
         recipe.batch_size,
         recipe.seed,
+        focus.of(fingerprint.train_pixels, rare_classes(fingerprint), recipe.focus, overlapping=table.overlapping),
     )
     validation = PairReader(dataset.part("val"), table, fingerprint.preprocessing)
     model = ModelFile(arguments, table, fingerprint.preprocessing, recipe, {})
