@@ -32,9 +32,9 @@ CACHE_MEMORY_SHARE = 0.5
 # Pictures shown in a figure of samples: more than this cannot be read on one screen.
 FIGURE_ROWS = 4
 
-# Side in pixels of the smallest window in which a large picture is predicted; below this the
-# overlap costs more than the window itself.
-MIN_TILE_PX = 512
+# What the network's maps may take while one window is predicted: half of what is free on a laptop of
+# 4 GB, and large enough that the context around windows costs little.
+MAX_WINDOW_BYTES = 2**30
 
 # Distinct values or colours of one mask that a scan keeps: more than ADE20K's 150 classes; a mask
 # with more is a photograph, blurred, or a map of instances, of which the most frequent tell enough.

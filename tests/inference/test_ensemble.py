@@ -73,10 +73,10 @@ def test_it_can_do_what_a_segmenter_can(tmp_path: Path) -> None:
     by_path = ours.segment(path)
     np.testing.assert_array_equal(by_path.mask_HW, ours.segment(pixels).mask_HW)
     assert by_path.source == path
-    assert (ours.device, ours.precision, ours.tile_px) == (torch.device("cpu"), "fp32", 512)
+    assert (ours.device, ours.precision, ours.tile_px) == (torch.device("cpu"), "fp32", ours.members[0].tile_px)
     public = {name for name in dir(Segmenter) if not name.startswith("_")}
     assert public <= set(dir(ours))
-    assert vars(member()).keys() - {"network"} <= set(dir(ours))
+    assert vars(member()).keys() - {"network", "tiling"} <= set(dir(ours))
     with pytest.raises(DataError, match="expected 3 channels"):
         ours.segment(noise(8, 8, 2))
 

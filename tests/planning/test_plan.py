@@ -148,3 +148,10 @@ def test_a_plan_on_disk_is_a_recipe_with_reasons(folder: Path, tmp_path: Path) -
 
 def test_every_choice_is_a_key_of_the_recipe() -> None:
     assert set(CHOICES) <= set(recipes.keys())
+
+
+def test_rare_classes_are_looked_for(folder: Path) -> None:
+    made = planned(scenes(folder / "rare", near(0.5, 0.5, 0.35), half=2))  # 16 of 64 × 64 pixels
+    assert made.recipe.focus == 0.33
+    assert "under 3 %" in next(c.reason for c in made.choices if c.key == "focus")
+    assert planned(scenes(folder / "usual", near(0.5, 0.5, 0.35), half=10)).recipe.focus == 0

@@ -11,15 +11,14 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
-import torch
 
 from masksmith import images, modelfile
 from masksmith.classes import U8
 from masksmith.errors import InputError
-from masksmith.inference import tiler
+from masksmith.inference import tiler, tiling
 from masksmith.inference.prediction import Prediction
 from masksmith.keys import Mask, join_layers
-from masksmith.limits import MIN_TILE_PX
+from masksmith.limits import MAX_WINDOW_BYTES
 from masksmith.modelfile import ModelFile
 from masksmith.models.unet import UNet
 from masksmith.planning import probe
@@ -54,8 +53,12 @@ class Segmenter:
         self.network = network if network is not None else model.build()
         if network is None:
             probe.place(self.network, self.device)
-        crop = model.recipe.crop
-        self.tile_px = max(MIN_TILE_PX, crop if isinstance(crop, int) else 0)
+        self.tiling = tiling.choose(self.network, self.precision, MAX_WINDOW_BYTES)
+
+    @property
+    def tile_px(self) -> int:
+        """The side of the largest picture that is predicted in one window."""
+        return self.tiling.tile_px
 
     def segment(self, image: Any) -> Prediction:  # noqa: ANN401 - PIL pictures are known by what they can do
         """Segment one picture of any size.
@@ -73,10 +76,8 @@ class Segmenter:
     def probabilities(self, pixels_HWC: npt.NDArray[np.generic]) -> npt.NDArray[np.float32]:
         """Class probabilities (K, H, W) of conforming pixels; where classes overlap each from 0 to 1 by itself."""
         x_HWC = self.model.preprocessing.standardize(pixels_HWC)
-        x_CHW, overlapping = torch.from_numpy(x_HWC).permute(2, 0, 1), self.model.table.overlapping
-        answer = tiler.predict(self.network, x_CHW, self.tile_px, self.precision, overlapping=overlapping)
-        out: npt.NDArray[np.float32] = answer.numpy()
-        return out
+        answer = tiler.torch_answer(self.network, self.precision, overlapping=self.model.table.overlapping)
+        return tiler.whole(self.network, x_HWC, self.tiling, answer)
 
 
 def segment(answering: Answering, image: Any) -> Prediction:  # noqa: ANN401 - see Segmenter.segment

@@ -1,91 +1,149 @@
-"""Cut a picture of any size into windows and join the answers without a seam.
+"""Run a network over a picture of any size, window by window, and join the answers.
 
-Rule: every pixel gets an answer at the picture's own size, whatever the size is.
+Where the network's receptive field is known, each window has so much context around what is kept of its
+answer that the joined answer equals that for the whole picture. Where a pixel depends on the whole
+picture, windows overlap and fade into each other.
+
+Rule: every pixel gets one answer, at the picture's own size; no more is held than a row of windows.
 """
 
 from __future__ import annotations
 
-import math
+import itertools
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 
+import numpy as np
+import numpy.typing as npt
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
+from masksmith.inference import tiling
+from masksmith.inference.tiling import Span, Tiling
 from masksmith.models.unet import UNet, to_probabilities
 from masksmith.planning import probe
 
-# Neighbouring windows share a quarter of their side: as much as the smooth weights need to fade.
-_OVERLAP = 0.25
+F32 = npt.NDArray[np.float32]
+Read = Callable[[int, int, int, int], F32]
+"""``read(y, x, height, width)``: standardised pixels (height, width, C) of that part of the picture."""
+Answer = Callable[[Tensor], F32]
+"""Class probabilities (B, K, H', W') of standardised windows (B, C, H, W)."""
 
 
-def predict(network: UNet, picture_CHW: Tensor, tile_px: int, precision: str, *, overlapping: bool = False) -> Tensor:
-    """Class probabilities float32 (K, H, W) on the processor, for a standardised picture.
+@dataclass(frozen=True)
+class Block:
+    """A part of the answer: class probabilities (K, h, w) from row ``y`` and column ``x`` on."""
 
-    Pictures up to ``tile_px`` a side are predicted whole, larger ones by overlapping windows whose
-    answers are averaged with weights that fall off towards the border. With ``overlapping`` each class
-    has a probability of its own.
+    y: int
+    x: int
+    probabilities_KHW: F32
+
+
+def whole(network: UNet, x_HWC: F32, cut: Tiling, answer: Answer) -> F32:
+    """Class probabilities (K, H, W) of a standardised picture in memory."""
+    size = x_HWC.shape[:2]
+    found = blocks(network, size, lambda y, x, h, w: x_HWC[y : y + h, x : x + w], cut, answer)
+    first = next(found)
+    if first.probabilities_KHW.shape[1:] == size:
+        return first.probabilities_KHW
+    out = np.empty((len(first.probabilities_KHW), *size), np.float32)
+    for block in itertools.chain([first], found):
+        _, height, width = block.probabilities_KHW.shape
+        out[:, block.y : block.y + height, block.x : block.x + width] = block.probabilities_KHW
+    return out
+
+
+def blocks(network: UNet, size: tuple[int, int], read: Read, cut: Tiling, answer: Answer) -> Iterator[Block]:
+    """The answer for a picture of ``size`` (height, width), part by part from the top; the parts cover it.
+
+    ``read`` is called from another thread, one window ahead of the network.
     """
-    _, height, width = picture_CHW.shape
-    tops, lefts = starts(height, tile_px), starts(width, tile_px)
-    if len(tops) == len(lefts) == 1:
-        return _predict_window(network, picture_CHW, precision, overlapping).cpu()
-    num_classes = network.num_classes if overlapping else max(2, network.num_classes)
-    total = torch.zeros(num_classes, height, width)
-    weights = torch.zeros(height, width)
-    for top in tops:
-        for left in lefts:
-            window = picture_CHW[:, top : top + tile_px, left : left + tile_px]
-            weight = _weight(window.shape[-2], window.shape[-1])
-            place = (slice(top, top + window.shape[-2]), slice(left, left + window.shape[-1]))
-            total[:, place[0], place[1]] += _predict_window(network, window, precision, overlapping).cpu() * weight
-            weights[place] += weight
-    return total.div_(weights)
+    rows, columns = (tiling.spans(network, side, cut) for side in size)
+    groups = [[(row, column) for column in group] for row in rows for group in _alike(columns, cut.batch)]
+    joined = _faded if cut.blend and len(groups) > 1 else _kept
+    with ThreadPoolExecutor(1, thread_name_prefix="windows") as ahead:
+        yield from joined(size[1], _answers(groups, read, answer, ahead))
 
 
-def starts(side: int, tile_px: int) -> list[int]:
-    """Where windows begin along one side: evenly spread, overlapping by a quarter at least.
-
-    >>> starts(512, 512), starts(1000, 512)
-    ([0], [0, 244, 488])
-    """
-    if side <= tile_px:
-        return [0]
-    count = math.ceil((side - tile_px) / (tile_px * (1 - _OVERLAP))) + 1
-    return [round(i * (side - tile_px) / (count - 1)) for i in range(count)]
-
-
-def _weight(height: int, width: int) -> Tensor:
-    """A bell over the window, (H, W), never 0."""
-    y, x = (torch.sin(math.pi * (torch.arange(n) + 0.5) / n).clamp(min=1e-3) for n in (height, width))
-    return y[:, None] * x[None, :]
-
-
-def _predict_window(network: UNet, window_CHW: Tensor, precision: str, overlapping: bool) -> Tensor:
+def torch_answer(network: UNet, precision: str, *, overlapping: bool = False) -> Answer:
+    """The answer of a network of torch on its device. With ``overlapping`` each class has a probability of its own."""
     device = next(network.parameters()).device
-    x_BCHW = window_CHW.unsqueeze(0).to(device)
-    height, width = window_CHW.shape[-2:]
-    if network.padding == "valid":
-        x_BCHW = _mirror(network, x_BCHW)
-    with torch.inference_mode(), probe.autocast(device, precision):
-        logits: Tensor = network(x_BCHW.contiguous(memory_format=torch.channels_last))
-    return to_probabilities(logits, overlapping=overlapping)[0, :, :height, :width]
+
+    def answer(x_BCHW: Tensor) -> F32:
+        x_BCHW = x_BCHW.to(device).contiguous(memory_format=torch.channels_last)
+        with torch.inference_mode(), probe.autocast(device, precision):
+            logits: Tensor = network(x_BCHW)
+            found: F32 = to_probabilities(logits, overlapping=overlapping).cpu().numpy()
+        return found
+
+    return answer
 
 
-def _mirror(network: UNet, x_BCHW: Tensor) -> Tensor:
-    """Mirror the border so that a "valid" network answers for every pixel (the paper's figure 2)."""
-    margins = []
-    for side in x_BCHW.shape[-1:-3:-1]:
-        needed = next(
-            n
-            for n in range(side, 16 * (side + network.smallest_input))
-            if network.is_exact(n) and network.output_size(n) >= side
-        )
-        before = (needed - network.output_size(needed)) // 2
-        margins += [before, needed - side - before]
-    while max(margins):  # a mirror reaches no further than the picture itself
-        limits = [min(m, x_BCHW.shape[-1 - i // 2] - 1) for i, m in enumerate(margins)]
-        if not max(limits):
-            return F.pad(x_BCHW, margins, mode="replicate")
-        x_BCHW = F.pad(x_BCHW, limits, mode="reflect")
-        margins = [m - done for m, done in zip(margins, limits, strict=True)]
-    return x_BCHW
+def _alike(columns: Sequence[Span], batch: int) -> Iterator[list[Span]]:
+    """Neighbours of one width, as many as go through the network together."""
+    group: list[Span] = []
+    for span in columns:
+        if group and (len(group) == batch or len(span.index) != len(group[0].index)):
+            yield group
+            group = []
+        group.append(span)
+    yield group
+
+
+_Window = tuple[Span, Span]
+
+
+def _answers(
+    groups: Sequence[list[_Window]], read: Read, answer: Answer, ahead: ThreadPoolExecutor
+) -> Iterator[tuple[_Window, F32]]:
+    """Each window with what is kept of its answer (K, h, w)."""
+    waiting = ahead.submit(_load, groups[0], read)
+    for place, group in enumerate(groups):
+        x_BCHW = waiting.result()
+        if place + 1 < len(groups):
+            waiting = ahead.submit(_load, groups[place + 1], read)
+        for (row, column), found_KHW in zip(group, answer(x_BCHW), strict=True):
+            kept = found_KHW[:, row.skip : row.skip + len(row.weight), column.skip : column.skip + len(column.weight)]
+            yield (row, column), kept
+
+
+def _load(group: list[_Window], read: Read) -> Tensor:
+    return torch.from_numpy(np.stack([_pixels(row.index, column.index, read) for row, column in group])).permute(
+        0, 3, 1, 2
+    )
+
+
+def _pixels(rows: npt.NDArray[np.intp], columns: npt.NDArray[np.intp], read: Read) -> F32:
+    """The window of a picture; a mirrored one is put together from what is there."""
+    y, x = int(rows.min()), int(columns.min())
+    part = read(y, x, int(rows.max()) + 1 - y, int(columns.max()) + 1 - x)
+    if part.shape[:2] == (len(rows), len(columns)):
+        return part
+    mirrored: F32 = part[rows - y][:, columns - x]
+    return mirrored
+
+
+def _kept(_width: int, answers: Iterator[tuple[_Window, F32]]) -> Iterator[Block]:
+    for (row, column), found in answers:
+        yield Block(row.first, column.first, found)
+
+
+def _faded(width: int, answers: Iterator[tuple[_Window, F32]]) -> Iterator[Block]:
+    """Sums of weighted answers, given out as soon as no further row of windows adds to them."""
+    total: F32 | None = None
+    top, current = 0, None
+    for (row, column), found in answers:
+        if total is None:
+            total = np.zeros((len(found), row.last, width), np.float32)
+        elif row is not current:
+            # The rows above this row of windows are done.
+            done, rest = np.split(total, [row.first - top], axis=1)
+            yield Block(top, 0, done)
+            top, total = row.first, np.zeros((len(found), row.last - row.first, width), np.float32)
+            total[:, : rest.shape[1]] = rest
+        current = row
+        weighted = found * row.weight[:, None] * column.weight
+        total[:, row.first - top : row.last - top, column.first : column.last] += weighted
+    if total is not None:
+        yield Block(top, 0, total)

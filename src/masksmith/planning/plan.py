@@ -225,7 +225,7 @@ def _focus(known: Known) -> tuple[object, str]:
     if not rare:
         return None, ""
     names = listed([known.table.names[k] for k in rare])
-    return _FOCUS, f"{names}: under {_RARE_SHARE:.0%} of the pixels; others come from anywhere"
+    return _FOCUS, f"{names}: under {100 * _RARE_SHARE:g} % of the pixels; others come from anywhere"
 
 
 def _workers(known: Known) -> tuple[object, str]:

@@ -1,0 +1,142 @@
+"""Where a picture is cut: windows along each axis, and what is kept of each one's answer.
+
+Rule: the kept parts cover the picture, each pixel once, or with weights whose sum is 1.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+
+from masksmith.models import field
+from masksmith.models.unet import UNet
+
+# Beyond this side context costs little, and the memory that a window needs grows for nothing.
+_LARGEST_TILE_PX = 2048
+_SMALLEST_TILE_PX = 256
+# A window must answer for this many times its context, or the context would be most of the work: it is faded instead.
+_LEAST_PER_CONTEXT = 2
+# The share of a faded window on each side that only adds to a neighbour's answer.
+_FADED = 1 / 12
+# Maps of the finest level that a decoder block holds at once: skip and coarser map, both joined, its own two.
+_FINEST_MAPS = 6
+
+
+@dataclass(frozen=True)
+class Tiling:
+    """How pictures are cut for one network.
+
+    ``context_px`` lies on each side of the ``tile_px`` that each window answers for; both are multiples of the
+    network's stride. It is cut away, or with ``blend`` faded out, since no context of any width is enough.
+    """
+
+    tile_px: int
+    context_px: int
+    blend: bool = False
+    batch: int = 1
+
+
+def choose(network: UNet, precision: str, most_bytes: int) -> Tiling:
+    """The largest windows whose maps fit into ``most_bytes``; exact where the network and the memory allow it."""
+    side = math.isqrt(most_bytes // _bytes_per_pixel(network, precision))
+    if network.padding == "valid":
+        return Tiling(max(_SMALLEST_TILE_PX, min(_LARGEST_TILE_PX, side - network.smallest_input)), 0)
+    stride, context = network.stride, field.context_px(network)
+    if context is not None and side - 2 * context >= max(_LEAST_PER_CONTEXT * context, stride):
+        return Tiling(min(side - 2 * context, _LARGEST_TILE_PX) // stride * stride, context)
+    side = max(_SMALLEST_TILE_PX, min(side, _LARGEST_TILE_PX))
+    faded = -(-int(side * _FADED) // stride) * stride
+    return Tiling(max(side - 2 * faded, 4 * faded) // stride * stride, faded, blend=True)
+
+
+def _bytes_per_pixel(network: UNet, precision: str) -> int:
+    """What a window takes in memory by the pixel, from above: skips, the finest level's maps, logits and answers."""
+    size: int = 4 if precision == "fp32" else 2
+    skips = sum(width / 4**level for level, width in enumerate(network.channels))
+    maps: float = size * (skips + _FINEST_MAPS * network.channels[0]) / network.stem**2
+    return math.ceil(maps + 4 * network.in_channels + 3 * 4 * max(2, network.num_classes))
+
+
+@dataclass(frozen=True)
+class Span:
+    """A window along one axis."""
+
+    index: npt.NDArray[np.intp]
+    """The pixels that the network is given, in order."""
+    first: int
+    """Where in the picture the kept answer begins."""
+    skip: int
+    """Answers before those that are kept."""
+    weight: npt.NDArray[np.float32]
+    """Of each answer that is kept."""
+
+    @property
+    def last(self) -> int:
+        """Where the kept answer ends: one after."""
+        return self.first + len(self.weight)
+
+
+def spans(network: UNet, side: int, tiling: Tiling) -> list[Span]:
+    """The windows along one axis of ``side`` pixels."""
+    tile = _even(side, tiling.tile_px, network.stride if network.padding == "same" else _pooling(network))
+    if network.padding == "valid":
+        return _unpadded(network, side, tile)
+    found = []
+    for begin in range(0, side, tile):
+        end = min(side, begin + tile)
+        low, high = max(0, begin - tiling.context_px), min(side, end + tiling.context_px)
+        index = np.arange(low, high)
+        if tiling.blend:
+            found.append(Span(index, low, 0, _fading(low, high, side, tiling.context_px)))
+        else:
+            found.append(Span(index, begin, begin - low, np.ones(end - begin, np.float32)))
+    return _shares(found, side) if tiling.blend else found
+
+
+def _shares(found: list[Span], side: int) -> list[Span]:
+    """The same with weights whose sum is 1 at each pixel: parts at the end may be shorter than their fading."""
+    total = np.zeros(side, np.float32)
+    for span in found:
+        total[span.first : span.last] += span.weight
+    return [replace(span, weight=span.weight / total[span.first : span.last]) for span in found]
+
+
+def _unpadded(network: UNet, side: int, tile: int) -> list[Span]:
+    """A "valid" network brings its own context, mirrored at the border of the picture."""
+    before, after = field.margins(network, side)
+    whole = np.pad(np.arange(side), (before, after), mode="reflect" if side > 1 else "edge")
+    found = []
+    for begin in range(0, side, tile):
+        kept = min(tile, side - begin)
+        rest = len(whole) - begin
+        size = next((n for n in range(kept, rest) if network.is_exact(n) and network.output_size(n) >= kept), rest)
+        found.append(Span(whole[begin : begin + size], begin, 0, np.ones(kept, np.float32)))
+    return found
+
+
+def _even(side: int, tile_px: int, stride: int) -> int:
+    """The tile that cuts a side into equal parts, none larger than ``tile_px`` but by the stride."""
+    parts = -(-side // max(tile_px, stride))
+    return -(-side // (parts * stride)) * stride
+
+
+def _pooling(network: UNet) -> int:
+    """At multiples of this windows are pooled like the whole picture."""
+    return int(2 ** (len(network.channels) - 1))
+
+
+def _fading(low: int, high: int, side: int, context_px: int) -> npt.NDArray[np.float32]:
+    """1 in the middle; towards a neighbour half a wave down to 0, over what they share."""
+    weight = np.ones(high - low, np.float32)
+    width = min(2 * context_px, high - low)
+    if not width:
+        return weight
+    rise = np.sin(0.5 * np.pi * (np.arange(width) + 0.5) / width) ** 2
+    if low > 0:
+        weight[:width] *= rise
+    if high < side:
+        weight[-width:] *= rise[::-1]
+    return weight
