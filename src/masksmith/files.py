@@ -12,8 +12,13 @@ import os
 import shutil
 import sqlite3
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+import numpy.typing as npt
 
 from masksmith.errors import EnvironmentFault, InputError, listed
 from masksmith.limits import MAX_SCAN_CACHE_BYTES
@@ -25,12 +30,20 @@ def write_bytes(path: Path, content: bytes) -> None:
     Raises:
         EnvironmentFault: the folder cannot be written to, or the disk is full.
     """
+    with writing(path) as file:
+        file.write(content)
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[BinaryIO]:
+    """A file to write to that becomes ``path`` at the end, or nothing at all; errors as in :func:`write_bytes`."""
     make_folder(path.parent)
     try:
         handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
         try:
-            with os.fdopen(handle, "wb") as file:
-                file.write(content)
+            os.close(handle)
+            with Path(name).open("w+b") as file:
+                yield file
                 file.flush()
                 os.fsync(file.fileno())
             # mkstemp gives 0600; results are for whoever may read the folder.
@@ -46,6 +59,16 @@ def write_bytes(path: Path, content: bytes) -> None:
 def write_text(path: Path, content: str) -> None:
     """Write UTF-8 text atomically; errors as in :func:`write_bytes`."""
     write_bytes(path, content.encode("utf-8"))
+
+
+def open_map(path: Path, height: int, width: int) -> npt.NDArray[np.uint8]:
+    """Bytes (H, W) in a file, made of zeros if it is not there or of another size: unfinished work to go on with."""
+    make_folder(path.parent)
+    try:
+        fits = path.is_file() and path.stat().st_size == height * width
+        return np.memmap(path, np.uint8, "r+" if fits else "w+", shape=(height, width))
+    except OSError as error:
+        raise not_writable(path, error) from error
 
 
 def make_folder(path: Path) -> None:

@@ -32,6 +32,14 @@ CACHE_MEMORY_SHARE = 0.5
 # Pictures shown in a figure of samples: more than this cannot be read on one screen.
 FIGURE_ROWS = 4
 
+# Rows of a large picture that are kept decoded while windows beside each other are cut from them: 2,000 rows of
+# 32,000 pixels in colour.
+MAX_BAND_BYTES = 2**28
+
+# Pixels of a picture whose class probabilities are still put together in memory: with three classes 1.6 GB.
+# Of larger ones the mask alone is written, part by part.
+MAX_WHOLE_PIXELS = 2**27
+
 # What the network's maps may take while one window is predicted: half of what is free on a laptop of
 # 4 GB, and large enough that the context around windows costs little.
 MAX_WINDOW_BYTES = 2**30

@@ -41,6 +41,11 @@ class ModelFile:
     figures: Mapping[str, Any] = field(default_factory=dict)
     """What was measured on the validation part."""
 
+    @property
+    def checksum(self) -> str:
+        """SHA-256 of the weights in hexadecimal."""
+        return _checksum(self.weights, "")
+
     def build(self) -> UNet:
         """The network with its weights, in evaluation mode.
 

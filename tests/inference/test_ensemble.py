@@ -17,6 +17,8 @@ from masksmith.data.preprocessing import Preprocessing
 from masksmith.errors import DataError, RunError
 from masksmith.inference.ensemble import MARK, Ensemble
 from masksmith.inference.segmenter import Segmenter
+from masksmith.inference.tiler import part_of
+from masksmith.inference.tiling import Tiling
 from masksmith.modelfile import ModelFile
 from masksmith.models.unet import UNet
 from masksmith.recipe import Recipe
@@ -76,7 +78,7 @@ def test_it_can_do_what_a_segmenter_can(tmp_path: Path) -> None:
     assert (ours.device, ours.precision, ours.tile_px) == (torch.device("cpu"), "fp32", ours.members[0].tile_px)
     public = {name for name in dir(Segmenter) if not name.startswith("_")}
     assert public <= set(dir(ours))
-    assert vars(member()).keys() - {"network", "tiling"} <= set(dir(ours))
+    assert vars(member()).keys() - {"network", "tiling", "_answer"} <= set(dir(ours))
     with pytest.raises(DataError, match="expected 3 channels"):
         ours.segment(noise(8, 8, 2))
 
@@ -130,3 +132,15 @@ def test_a_damaged_member_is_named(tmp_path: Path) -> None:
     (folder / "fold-1" / "model.safetensors").write_bytes(b"no weights")
     with pytest.raises(RunError, match=r"fold-1.model\.safetensors"):
         masksmith.load(folder)
+
+
+def test_members_that_cut_differently_are_cut_alike() -> None:
+    """The mean of tiled answers equals the mean of whole ones, whatever the strides and widths."""
+    pixels = noise(300, 170, 3)
+    members = [member(0), member(1)]
+    whole = Ensemble(members).probabilities(pixels)
+    for one, cut in zip(members, (Tiling(96, 48), Tiling(64, 64)), strict=True):
+        one.tiling = cut
+    tiled = Ensemble(members)
+    assert len(list(tiled.blocks((300, 170), part_of(pixels)))) > 6
+    np.testing.assert_allclose(tiled.probabilities(pixels), whole, rtol=0, atol=1e-5)

@@ -80,8 +80,13 @@ def logits(network: UNet) -> tiler.Answer:
     return answer
 
 
+def joined(network: UNet, x: F32, cut: Tiling, answer: tiler.Answer) -> F32:
+    size = (x.shape[0], x.shape[1])
+    return tiler.whole(size, tiler.blocks(network, size, tiler.part_of(x), cut, answer))
+
+
 def probabilities(network: UNet, x: F32, cut: Tiling = WHOLE) -> F32:
-    return tiler.whole(network, x, cut, tiler.torch_answer(network, "fp32"))
+    return joined(network, x, cut, tiler.torch_answer(network, "fp32"))
 
 
 @pytest.mark.parametrize("name", EXACT)
@@ -93,8 +98,8 @@ def test_tiled_equals_whole(name: str, size: tuple[int, int], tile: int, batch: 
     assert context is not None
     stride = 2 ** (len(network.channels) - 1) * network.stem
     x = picture(*size)
-    whole = tiler.whole(network, x, WHOLE, logits(network))
-    tiled = tiler.whole(network, x, Tiling(tile * stride, context, batch=batch), logits(network))
+    whole = joined(network, x, WHOLE, logits(network))
+    tiled = joined(network, x, Tiling(tile * stride, context, batch=batch), logits(network))
     assert whole.shape == (network.num_classes, *size)
     np.testing.assert_allclose(tiled, whole, rtol=0, atol=1e-4 * max(1.0, float(np.abs(whole).max())))
 
@@ -108,9 +113,9 @@ def test_one_stride_less_of_context_would_not_do(name: str) -> None:
     found = [False, False]
     for seed in range(8):  # a maximum hides what is not the largest
         x = picture(6 * stride + 2 * context, 4 * stride, seed)
-        whole = tiler.whole(network, x, WHOLE, logits(network))
+        whole = joined(network, x, WHOLE, logits(network))
         for place, tried in enumerate((cut, less)):
-            found[place] |= bool(np.abs(tiler.whole(network, x, tried, logits(network)) - whole).max() > 1e-4)
+            found[place] |= bool(np.abs(joined(network, x, tried, logits(network)) - whole).max() > 1e-4)
     assert found == [False, True]
 
 
@@ -134,7 +139,7 @@ def test_weights_of_faded_windows_sum_to_1(size: tuple[int, int], tile: int, con
     def ones(x_BCHW: Tensor) -> F32:
         return np.ones((len(x_BCHW), 1, *x_BCHW.shape[-2:]), np.float32)
 
-    found = tiler.whole(network, picture(*size), cut, ones)
+    found = joined(network, picture(*size), cut, ones)
     np.testing.assert_allclose(found, np.ones((1, *size)), rtol=0, atol=1e-5)
 
 
@@ -166,7 +171,7 @@ def test_probabilities_sum_to_1_at_the_pictures_own_size(height: int, width: int
 
 def test_one_logit_is_the_probability_of_the_second_class() -> None:
     network, x = tiny(num_classes=1), picture(20, 20)
-    expected = torch.from_numpy(tiler.whole(network, x, WHOLE, logits(network))).sigmoid().numpy()
+    expected = torch.from_numpy(joined(network, x, WHOLE, logits(network))).sigmoid().numpy()
     np.testing.assert_allclose(probabilities(network, x)[1:], expected, rtol=1e-5)
 
 

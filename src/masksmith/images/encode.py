@@ -6,6 +6,8 @@ Rule: ``files`` alone puts them on disk; the same pixels give the same bytes.
 from __future__ import annotations
 
 import io
+from collections.abc import Sequence
+from typing import Any, BinaryIO
 
 import cv2
 import numpy as np
@@ -14,6 +16,11 @@ import tifffile
 from PIL import Image
 
 from masksmith.images.picture import U8, Pixels
+
+_TILE_PX = 512
+_NODATA_TAG = 42113  # GDAL's
+# A mask of so many pixels fits into the 4 GB of a classic TIFF however badly it is compressed.
+_MOST_CLASSIC_PIXELS = 3 * 10**9
 
 
 def encode_png(pixels: npt.NDArray[np.generic], palette_P3: U8 | None = None) -> bytes:
@@ -52,6 +59,40 @@ def encode_tiff(pixels_HWC: Pixels) -> bytes:
         software=False,
     )
     return out.getvalue()
+
+
+def write_index_tiff(
+    file: BinaryIO, mask_HW: U8, palette_P3: U8, *, geo: Sequence[tuple[int, int, int, Any]] = ()
+) -> None:
+    """A tiled TIFF of indices with their colours, 255 being nothing; BigTIFF where it has to be.
+
+    Args:
+        file: to write to.
+        mask_HW: may be a map of a file: it is read tile by tile.
+        palette_P3: 256 colours.
+        geo: tags that say where it lies, as ``geo_tags`` gives them.
+    """
+    height, width = mask_HW.shape
+    tiles = (
+        np.pad(part, ((0, _TILE_PX - part.shape[0]), (0, _TILE_PX - part.shape[1])), constant_values=255)
+        for y in range(0, height, _TILE_PX)
+        for x in range(0, width, _TILE_PX)
+        for part in [mask_HW[y : y + _TILE_PX, x : x + _TILE_PX]]
+    )
+    with tifffile.TiffWriter(file, bigtiff=height * width > _MOST_CLASSIC_PIXELS) as writer:
+        writer.write(
+            tiles,
+            shape=(height, width),
+            dtype=np.uint8,
+            tile=(_TILE_PX, _TILE_PX),
+            photometric="palette",
+            colormap=palette_P3.T.astype(np.uint16) * 257,
+            compression="zlib",
+            compressionargs={"level": 1},  # masks shrink well anyway
+            extratags=[(*tag, True) for tag in (*geo, (_NODATA_TAG, 2, 4, "255"))],
+            metadata=None,
+            software=False,
+        )
 
 
 def _by_pillow(array_HWC: npt.NDArray[np.generic], palette_P3: U8 | None) -> bytes:

@@ -24,6 +24,8 @@ F64 = npt.NDArray[np.float64]
 # GeoTIFF 1.1, annex B: the tags, and the keys in the directory.
 _SCALE, _TIEPOINT, _MATRIX, _KEYS = 33550, 33922, 34264, 34735
 _RASTER_TYPE, _GEOGRAPHIC, _PROJECTED = 1025, 2048, 3072
+_COPIED = {_SCALE, _TIEPOINT, _MATRIX, _KEYS, 34736, 34737}
+_SHORT, _DOUBLE = 3, 12  # types of TIFF 6.0
 _PIXEL_IS_POINT, _USER_DEFINED = 2, 32767
 _WORLD_FILES = (".tfw", ".jgw", ".pgw", ".wld")
 _WORLD_FILE_BYTES = 4096  # six numbers; anything longer is none
@@ -81,6 +83,28 @@ def georeference(path: Path) -> GeoReference | None:
         return None
     header = read_header(path, windowed=True)
     return GeoReference(transform, epsg, header.height, header.width)
+
+
+def tags(path: Path) -> list[tuple[int, int, int, Any]]:
+    """What a TIFF of the same size needs to lie in the same place: (code, type, count, value) of each tag.
+
+    A GeoTIFF's own are copied as they are, so that no coordinate system is lost; a world file becomes two.
+
+    Raises:
+        DataError: as in :func:`georeference`.
+    """
+    place = georeference(path)
+    if place is None:
+        return []
+    if FORMATS[ending(path) or ""].read_header is FORMATS[".tif"].read_header:
+        with tifffile.TiffFile(path) as file:
+            found = [tag for tag in file.pages.first.tags if int(tag.code) in _COPIED]
+            if found:
+                return [(int(tag.code), int(tag.dtype), int(tag.count), tag.value) for tag in found]
+    a, b, c, d, e, f = place.transform
+    matrix = (a, b, 0.0, c, d, e, 0.0, f, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 1.0)
+    # Version 1.1.0 with one key: a pixel is an area.
+    return [(_MATRIX, _DOUBLE, 16, matrix), (_KEYS, _SHORT, 8, (1, 1, 0, 1, _RASTER_TYPE, 0, 1, 1))]
 
 
 def _from_tags(tags: dict[int, Any]) -> tuple[Transform | None, int | None]:

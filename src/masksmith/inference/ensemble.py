@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +18,11 @@ import torch
 
 from masksmith import modelfile
 from masksmith.errors import RunError
+from masksmith.inference import tiler, tiling
 from masksmith.inference.prediction import Prediction
 from masksmith.inference.segmenter import Segmenter, segment
+from masksmith.inference.tiler import Block, Read
+from masksmith.limits import MAX_WINDOW_BYTES
 from masksmith.modelfile import ModelFile
 
 MARK = "folds.json"
@@ -57,6 +60,16 @@ class Ensemble:
         return self.members[0].precision
 
     @property
+    def identity(self) -> str:
+        """What its answers depend on besides the picture."""
+        return "; ".join(member.identity for member in self.members)
+
+    @property
+    def views(self) -> str:
+        """The mirror images that each of them looks at."""
+        return self.members[0].views
+
+    @property
     def tile_px(self) -> int:
         """The side of the largest picture that any of them takes whole."""
         return max(member.tile_px for member in self.members)
@@ -67,11 +80,18 @@ class Ensemble:
 
     def probabilities(self, pixels_HWC: npt.NDArray[np.generic]) -> npt.NDArray[np.float32]:
         """The mean over the members of the class probabilities (K, H, W) of conforming pixels."""
-        total = self.members[0].probabilities(pixels_HWC)
-        for member in self.members[1:]:
-            total = total + member.probabilities(pixels_HWC)  # one picture of sums, whatever the number of members
-        mean: npt.NDArray[np.float32] = total / np.float32(len(self.members))
-        return mean
+        size = (pixels_HWC.shape[0], pixels_HWC.shape[1])
+        return tiler.whole(size, self.blocks(size, tiler.part_of(pixels_HWC)))
+
+    def blocks(self, size: tuple[int, int], read: Read, *, start: int = 0) -> Iterator[Block]:
+        """The same part by part, as :meth:`Segmenter.blocks`."""
+        cuts = tiling.common([m.network for m in self.members], [m.tiling for m in self.members])
+        parts = (
+            member.blocks(size, read, start=start, cut=cut) for member, cut in zip(self.members, cuts, strict=True)
+        )
+        for found in zip(*parts, strict=True):  # a block of each, never a whole picture
+            total = sum((block.probabilities_KHW for block in found[1:]), found[0].probabilities_KHW)
+            yield Block(found[0].y, found[0].x, total / np.float32(len(found)))
 
 
 def is_ensemble(path: Path) -> bool:
@@ -79,8 +99,15 @@ def is_ensemble(path: Path) -> bool:
     return (path / MARK).is_file()
 
 
-def load(folder: str | os.PathLike[str], *, device: str = "auto", precision: str = "auto") -> Ensemble:
-    """All networks of a folder of folds.
+def load(
+    folder: str | os.PathLike[str],
+    *,
+    device: str = "auto",
+    precision: str = "auto",
+    views: str = "one",
+    most_bytes: int = MAX_WINDOW_BYTES,
+) -> Ensemble:
+    """All networks of a folder of folds; arguments as of :class:`Segmenter`.
 
     Raises:
         RunError: folds that are not trained yet, damaged, or that do not agree.
@@ -97,7 +124,8 @@ def load(folder: str | os.PathLike[str], *, device: str = "auto", precision: str
             remedy=f"finish them with masksmith folds -o {path} --resume",
         )
     models = [modelfile.read(run) for run in fold_folders(path, count)]
-    return Ensemble([Segmenter(model, device=device, precision=precision) for model in models])
+    share = most_bytes // len(models)  # each holds a window at a time
+    return Ensemble([Segmenter(m, device=device, precision=precision, views=views, most_bytes=share) for m in models])
 
 
 def fold_folders(path: Path, count: int) -> list[Path]:

@@ -6,6 +6,7 @@ Rule: what comes in is an array, a path or a PIL picture; what goes out is a Pre
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -15,8 +16,10 @@ import numpy.typing as npt
 from masksmith import images, modelfile
 from masksmith.classes import U8
 from masksmith.errors import InputError
-from masksmith.inference import tiler, tiling
+from masksmith.inference import tiler, tiling, tta
 from masksmith.inference.prediction import Prediction
+from masksmith.inference.tiler import Block, Read
+from masksmith.inference.tiling import Tiling
 from masksmith.keys import Mask, join_layers
 from masksmith.limits import MAX_WINDOW_BYTES
 from masksmith.modelfile import ModelFile
@@ -35,8 +38,17 @@ class Answering(Protocol):
         """The classes, and the pixels that it takes."""
         ...
 
+    @property
+    def identity(self) -> str:
+        """What its answers depend on besides the picture."""
+        ...
+
     def probabilities(self, pixels_HWC: npt.NDArray[np.generic]) -> npt.NDArray[np.float32]:
         """Class probabilities (K, H, W) of conforming pixels."""
+        ...
+
+    def blocks(self, size: tuple[int, int], read: Read, *, start: int = 0) -> Iterator[Block]:
+        """The same part by part, from row ``start`` on; ``read`` gives conforming pixels."""
         ...
 
 
@@ -44,16 +56,41 @@ class Segmenter:
     """``Segmenter(modelfile).segment(image) -> Prediction``; see :func:`load`."""
 
     def __init__(
-        self, model: ModelFile, *, device: str = "auto", precision: str = "auto", network: UNet | None = None
+        self,
+        model: ModelFile,
+        *,
+        device: str = "auto",
+        precision: str = "auto",
+        network: UNet | None = None,
+        views: str = "one",
+        most_bytes: int = MAX_WINDOW_BYTES,
     ) -> None:
-        """Build the network on a device; ``network`` gives one that is there already."""
+        """Build the network on a device; ``network`` gives one that is there already.
+
+        Args:
+            model: the weights, classes and preprocessing.
+            device: "auto", "cpu", "cuda" or "mps".
+            precision: "auto", "bf16", "fp16" or "fp32".
+            network: its network, if it is on a device already.
+            views: a name in ``tta.VIEWS``: the mean over so many mirror images is the answer.
+            most_bytes: what the maps of one window may take in memory.
+        """
         self.model = model
         self.device = probe.device(device) if network is None else next(network.parameters()).device
         self.precision = probe.precision(precision, self.device)
         self.network = network if network is not None else model.build()
         if network is None:
             probe.place(self.network, self.device)
-        self.tiling = tiling.choose(self.network, self.precision, MAX_WINDOW_BYTES)
+        self.views = views
+        self.tiling = tiling.choose(self.network, self.precision, most_bytes)
+        self._answer = tta.mean(
+            tiler.torch_answer(self.network, self.precision, overlapping=model.table.overlapping), views
+        )
+
+    @property
+    def identity(self) -> str:
+        """What its answers depend on besides the picture."""
+        return f"{self.model.checksum} {self.precision} {self.views} {self.tiling}"
 
     @property
     def tile_px(self) -> int:
@@ -75,9 +112,24 @@ class Segmenter:
 
     def probabilities(self, pixels_HWC: npt.NDArray[np.generic]) -> npt.NDArray[np.float32]:
         """Class probabilities (K, H, W) of conforming pixels; where classes overlap each from 0 to 1 by itself."""
-        x_HWC = self.model.preprocessing.standardize(pixels_HWC)
-        answer = tiler.torch_answer(self.network, self.precision, overlapping=self.model.table.overlapping)
-        return tiler.whole(self.network, x_HWC, self.tiling, answer)
+        size = (pixels_HWC.shape[0], pixels_HWC.shape[1])
+        return tiler.whole(size, self.blocks(size, tiler.part_of(pixels_HWC)))
+
+    def blocks(
+        self, size: tuple[int, int], read: Read, *, start: int = 0, cut: Tiling | None = None
+    ) -> Iterator[Block]:
+        """Class probabilities of a picture of ``size`` (height, width), part by part from the top.
+
+        Args:
+            size: of the picture, which need not be in memory.
+            read: ``read(y, x, height, width)`` gives conforming pixels (height, width, C) of a part.
+            start: a row where a block began: what lies above is left out.
+            cut: where it is cut, in place of ``tiling``.
+        """
+        standardize = self.model.preprocessing.standardize
+        return tiler.blocks(
+            self.network, size, lambda *part: standardize(read(*part)), cut or self.tiling, self._answer, start=start
+        )
 
 
 def segment(answering: Answering, image: Any) -> Prediction:  # noqa: ANN401 - see Segmenter.segment
@@ -94,8 +146,15 @@ def segment(answering: Answering, image: Any) -> Prediction:  # noqa: ANN401 - s
     return Prediction(chosen, probabilities, pixels, model.table, source)
 
 
-def load(run: str | os.PathLike[str], *, device: str = "auto", precision: str = "auto") -> Segmenter | Ensemble:
-    """The trained network of a run folder (or of a model file), ready to segment.
+def load(
+    run: str | os.PathLike[str],
+    *,
+    device: str = "auto",
+    precision: str = "auto",
+    views: str = "one",
+    most_bytes: int = MAX_WINDOW_BYTES,
+) -> Segmenter | Ensemble:
+    """The trained network of a run folder (or of a model file), ready to segment; arguments as of :class:`Segmenter`.
 
     A folder that ``masksmith folds`` made gives an :class:`Ensemble` of its folds, used likewise.
 
@@ -109,8 +168,9 @@ def load(run: str | os.PathLike[str], *, device: str = "auto", precision: str = 
     from masksmith.inference import ensemble  # which is made of Segmenters
 
     if ensemble.is_ensemble(Path(run)):
-        return ensemble.load(run, device=device, precision=precision)
-    return Segmenter(modelfile.read(Path(run)), device=device, precision=precision)
+        return ensemble.load(run, device=device, precision=precision, views=views, most_bytes=most_bytes)
+    model = modelfile.read(Path(run))
+    return Segmenter(model, device=device, precision=precision, views=views, most_bytes=most_bytes)
 
 
 def choose(probabilities_KHW: npt.NDArray[np.float32], *, overlapping: bool = False) -> Mask:

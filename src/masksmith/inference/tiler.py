@@ -13,6 +13,7 @@ import itertools
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -25,8 +26,11 @@ from masksmith.models.unet import UNet, to_probabilities
 from masksmith.planning import probe
 
 F32 = npt.NDArray[np.float32]
-Read = Callable[[int, int, int, int], F32]
-"""``read(y, x, height, width)``: standardised pixels (height, width, C) of that part of the picture."""
+Number = TypeVar("Number", bound=np.generic)
+Pixels = npt.NDArray[np.generic]
+Read = Callable[[int, int, int, int], Pixels]
+"""``read(y, x, height, width)``: pixels (height, width, C) of that part of the picture."""
+_ReadStandard = Callable[[int, int, int, int], F32]
 Answer = Callable[[Tensor], F32]
 """Class probabilities (B, K, H', W') of standardised windows (B, C, H, W)."""
 
@@ -40,10 +44,30 @@ class Block:
     probabilities_KHW: F32
 
 
-def whole(network: UNet, x_HWC: F32, cut: Tiling, answer: Answer) -> F32:
-    """Class probabilities (K, H, W) of a standardised picture in memory."""
-    size = x_HWC.shape[:2]
-    found = blocks(network, size, lambda y, x, h, w: x_HWC[y : y + h, x : x + w], cut, answer)
+def blocks(
+    network: UNet, size: tuple[int, int], read: _ReadStandard, cut: Tiling, answer: Answer, *, start: int = 0
+) -> Iterator[Block]:
+    """The answer for a picture of ``size`` (height, width), part by part from the top; the parts cover it.
+
+    From row ``start`` on, which is where a block began. ``read`` gives standardised pixels; it is called from another thread, one window ahead of the network.
+    """
+    rows, columns = (tiling.spans(network, side, cut) for side in size)
+    rows = [row for row in rows if row.last > start]
+    groups = [[(row, column) for column in group] for row in rows for group in _alike(columns, cut.batch)]
+    joined = _faded if cut.blend and len(groups) > 1 else _kept
+    with ThreadPoolExecutor(1, thread_name_prefix="windows") as ahead:
+        for block in joined(size[1], _answers(groups, read, answer, ahead)):
+            if block.y >= start:
+                yield block
+
+
+def part_of(pixels_HWC: npt.NDArray[Number]) -> Callable[[int, int, int, int], npt.NDArray[Number]]:
+    """Windows of a picture in memory."""
+    return lambda y, x, height, width: pixels_HWC[y : y + height, x : x + width]
+
+
+def whole(size: tuple[int, int], found: Iterator[Block]) -> F32:
+    """Class probabilities (K, H, W) of a picture of ``size`` (height, width), put together."""
     first = next(found)
     if first.probabilities_KHW.shape[1:] == size:
         return first.probabilities_KHW
@@ -52,18 +76,6 @@ def whole(network: UNet, x_HWC: F32, cut: Tiling, answer: Answer) -> F32:
         _, height, width = block.probabilities_KHW.shape
         out[:, block.y : block.y + height, block.x : block.x + width] = block.probabilities_KHW
     return out
-
-
-def blocks(network: UNet, size: tuple[int, int], read: Read, cut: Tiling, answer: Answer) -> Iterator[Block]:
-    """The answer for a picture of ``size`` (height, width), part by part from the top; the parts cover it.
-
-    ``read`` is called from another thread, one window ahead of the network.
-    """
-    rows, columns = (tiling.spans(network, side, cut) for side in size)
-    groups = [[(row, column) for column in group] for row in rows for group in _alike(columns, cut.batch)]
-    joined = _faded if cut.blend and len(groups) > 1 else _kept
-    with ThreadPoolExecutor(1, thread_name_prefix="windows") as ahead:
-        yield from joined(size[1], _answers(groups, read, answer, ahead))
 
 
 def torch_answer(network: UNet, precision: str, *, overlapping: bool = False) -> Answer:
@@ -95,7 +107,7 @@ _Window = tuple[Span, Span]
 
 
 def _answers(
-    groups: Sequence[list[_Window]], read: Read, answer: Answer, ahead: ThreadPoolExecutor
+    groups: Sequence[list[_Window]], read: _ReadStandard, answer: Answer, ahead: ThreadPoolExecutor
 ) -> Iterator[tuple[_Window, F32]]:
     """Each window with what is kept of its answer (K, h, w)."""
     waiting = ahead.submit(_load, groups[0], read)
@@ -108,13 +120,13 @@ def _answers(
             yield (row, column), kept
 
 
-def _load(group: list[_Window], read: Read) -> Tensor:
+def _load(group: list[_Window], read: _ReadStandard) -> Tensor:
     return torch.from_numpy(np.stack([_pixels(row.index, column.index, read) for row, column in group])).permute(
         0, 3, 1, 2
     )
 
 
-def _pixels(rows: npt.NDArray[np.intp], columns: npt.NDArray[np.intp], read: Read) -> F32:
+def _pixels(rows: npt.NDArray[np.intp], columns: npt.NDArray[np.intp], read: _ReadStandard) -> F32:
     """The window of a picture; a mirrored one is put together from what is there."""
     y, x = int(rows.min()), int(columns.min())
     part = read(y, x, int(rows.max()) + 1 - y, int(columns.max()) + 1 - x)

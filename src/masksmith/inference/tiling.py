@@ -6,6 +6,7 @@ Rule: the kept parts cover the picture, each pixel once, or with weights whose s
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -37,6 +38,8 @@ class Tiling:
     context_px: int
     blend: bool = False
     batch: int = 1
+    grid_px: int = 1
+    """Tiles are multiples of this besides those of the network's stride, so that several networks cut alike."""
 
 
 def choose(network: UNet, precision: str, most_bytes: int) -> Tiling:
@@ -81,7 +84,7 @@ class Span:
 
 def spans(network: UNet, side: int, tiling: Tiling) -> list[Span]:
     """The windows along one axis of ``side`` pixels."""
-    tile = _even(side, tiling.tile_px, network.stride if network.padding == "same" else _pooling(network))
+    tile = _even(side, tiling.tile_px, math.lcm(grid_px(network), tiling.grid_px))
     if network.padding == "valid":
         return _unpadded(network, side, tile)
     found = []
@@ -123,9 +126,19 @@ def _even(side: int, tile_px: int, stride: int) -> int:
     return -(-side // (parts * stride)) * stride
 
 
-def _pooling(network: UNet) -> int:
-    """At multiples of this windows are pooled like the whole picture."""
-    return int(2 ** (len(network.channels) - 1))
+def grid_px(network: UNet) -> int:
+    """Windows that begin at multiples of this are pooled like the whole picture."""
+    return network.stride if network.padding == "same" else int(2 ** (len(network.channels) - 1))
+
+
+def common(networks: Sequence[UNet], tilings: Sequence[Tiling]) -> list[Tiling]:
+    """A tiling for each network such that all of them cut a picture alike."""
+    grid = math.lcm(*map(grid_px, networks))
+    tile = max(grid, min(t.tile_px for t in tilings) // grid * grid)
+    if not any(t.blend for t in tilings):
+        return [replace(t, tile_px=tile, grid_px=grid) for t in tilings]
+    faded = max(t.context_px for t in tilings if t.blend)
+    return [Tiling(max(tile, 4 * faded), faded, blend=True, grid_px=grid) for _ in tilings]
 
 
 def _fading(low: int, high: int, side: int, context_px: int) -> npt.NDArray[np.float32]:

@@ -1,0 +1,59 @@
+"""Test-time augmentation: the mean over mirror images of a window, each turned back.
+
+Rule: every view costs as much time as the first.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from torch import Tensor
+
+from masksmith.errors import unknown_name
+from masksmith.inference.tiler import F32, Answer
+
+_View = tuple[bool, bool, bool]
+"""Whether rows are reversed, columns are, and both are exchanged after that."""
+
+_EIGHT = tuple((down, right, turned) for turned in (False, True) for down in (False, True) for right in (False, True))
+
+VIEWS: dict[str, tuple[_View, ...]] = {
+    "one": _EIGHT[:1],
+    "mirror": _EIGHT[:2],
+    "all": _EIGHT,
+}
+"""Views by name: the picture itself; it and its mirror image from left to right; all eight ways to lay it."""
+
+
+def mean(answer: Answer, views: str) -> Answer:
+    """The answer as the mean over ``views``.
+
+    Raises:
+        RecipeError: no such name.
+    """
+    if views not in VIEWS:
+        raise unknown_name("set of views", views, VIEWS, where="tta")
+    chosen = VIEWS[views]
+    if len(chosen) == 1:
+        return answer
+
+    def averaged(x_BCHW: Tensor) -> F32:
+        total = answer(x_BCHW)
+        for view in chosen[1:]:
+            total = total + _back(answer(_laid(x_BCHW, view)), view)
+        out: F32 = total / np.float32(len(chosen))
+        return out
+
+    return averaged
+
+
+def _laid(x_BCHW: Tensor, view: _View) -> Tensor:
+    axes = [axis for axis, reversed_ in zip((-2, -1), view[:2], strict=True) if reversed_]
+    x_BCHW = x_BCHW.flip(axes) if axes else x_BCHW
+    return x_BCHW.transpose(-2, -1) if view[2] else x_BCHW
+
+
+def _back(answer_BKHW: F32, view: _View) -> F32:
+    if view[2]:
+        answer_BKHW = answer_BKHW.swapaxes(-2, -1)
+    rows, columns = (slice(None, None, -1 if reversed_ else 1) for reversed_ in view[:2])
+    return answer_BKHW[..., rows, columns]
