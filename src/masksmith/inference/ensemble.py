@@ -65,9 +65,9 @@ class Ensemble:
         return "; ".join(member.identity for member in self.members)
 
     @property
-    def views(self) -> str:
+    def tta(self) -> str:
         """The mirror images that each of them looks at."""
-        return self.members[0].views
+        return self.members[0].tta
 
     @property
     def tile_px(self) -> int:
@@ -104,7 +104,7 @@ def load(
     *,
     device: str = "auto",
     precision: str = "auto",
-    views: str = "one",
+    tta: str = "none",
     most_bytes: int = MAX_WINDOW_BYTES,
 ) -> Ensemble:
     """All networks of a folder of folds; arguments as of :class:`Segmenter`.
@@ -125,7 +125,7 @@ def load(
         )
     models = [modelfile.read(run) for run in fold_folders(path, count)]
     share = most_bytes // len(models)  # each holds a window at a time
-    return Ensemble([Segmenter(m, device=device, precision=precision, views=views, most_bytes=share) for m in models])
+    return Ensemble([Segmenter(m, device=device, precision=precision, tta=tta, most_bytes=share) for m in models])
 
 
 def fold_folders(path: Path, count: int) -> list[Path]:

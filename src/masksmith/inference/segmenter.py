@@ -16,7 +16,7 @@ import numpy.typing as npt
 from masksmith import images, modelfile
 from masksmith.classes import U8
 from masksmith.errors import InputError
-from masksmith.inference import tiler, tiling, tta
+from masksmith.inference import tiler, tiling, views
 from masksmith.inference.prediction import Prediction
 from masksmith.inference.tiler import Block, Read
 from masksmith.inference.tiling import Tiling
@@ -62,7 +62,7 @@ class Segmenter:
         device: str = "auto",
         precision: str = "auto",
         network: UNet | None = None,
-        views: str = "one",
+        tta: str = "none",
         most_bytes: int = MAX_WINDOW_BYTES,
     ) -> None:
         """Build the network on a device; ``network`` gives one that is there already.
@@ -72,7 +72,7 @@ class Segmenter:
             device: "auto", "cpu", "cuda" or "mps".
             precision: "auto", "bf16", "fp16" or "fp32".
             network: its network, if it is on a device already.
-            views: a name in ``tta.VIEWS``: the mean over so many mirror images is the answer.
+            tta: a name in ``views.VIEWS``: the mean over so many mirror images is the answer.
             most_bytes: what the maps of one window may take in memory.
         """
         self.model = model
@@ -81,16 +81,16 @@ class Segmenter:
         self.network = network if network is not None else model.build()
         if network is None:
             probe.place(self.network, self.device)
-        self.views = views
+        self.tta = tta
         self.tiling = tiling.choose(self.network, self.precision, most_bytes)
-        self._answer = tta.mean(
-            tiler.torch_answer(self.network, self.precision, overlapping=model.table.overlapping), views
+        self._answer = views.mean(
+            tiler.torch_answer(self.network, self.precision, overlapping=model.table.overlapping), tta
         )
 
     @property
     def identity(self) -> str:
         """What its answers depend on besides the picture."""
-        return f"{self.model.checksum} {self.precision} {self.views} {self.tiling}"
+        return f"{self.model.checksum} {self.precision} {self.tta} {self.tiling}"
 
     @property
     def tile_px(self) -> int:
@@ -151,7 +151,7 @@ def load(
     *,
     device: str = "auto",
     precision: str = "auto",
-    views: str = "one",
+    tta: str = "none",
     most_bytes: int = MAX_WINDOW_BYTES,
 ) -> Segmenter | Ensemble:
     """The trained network of a run folder (or of a model file), ready to segment; arguments as of :class:`Segmenter`.
@@ -168,9 +168,9 @@ def load(
     from masksmith.inference import ensemble  # which is made of Segmenters
 
     if ensemble.is_ensemble(Path(run)):
-        return ensemble.load(run, device=device, precision=precision, views=views, most_bytes=most_bytes)
+        return ensemble.load(run, device=device, precision=precision, tta=tta, most_bytes=most_bytes)
     model = modelfile.read(Path(run))
-    return Segmenter(model, device=device, precision=precision, views=views, most_bytes=most_bytes)
+    return Segmenter(model, device=device, precision=precision, tta=tta, most_bytes=most_bytes)
 
 
 def choose(probabilities_KHW: npt.NDArray[np.float32], *, overlapping: bool = False) -> Mask:

@@ -17,22 +17,22 @@ _View = tuple[bool, bool, bool]
 _EIGHT = tuple((down, right, turned) for turned in (False, True) for down in (False, True) for right in (False, True))
 
 VIEWS: dict[str, tuple[_View, ...]] = {
-    "one": _EIGHT[:1],
+    "none": _EIGHT[:1],
     "mirror": _EIGHT[:2],
     "all": _EIGHT,
 }
 """Views by name: the picture itself; it and its mirror image from left to right; all eight ways to lay it."""
 
 
-def mean(answer: Answer, views: str) -> Answer:
-    """The answer as the mean over ``views``.
+def mean(answer: Answer, name: str) -> Answer:
+    """The answer as the mean over the views of that name.
 
     Raises:
         RecipeError: no such name.
     """
-    if views not in VIEWS:
-        raise unknown_name("set of views", views, VIEWS, where="tta")
-    chosen = VIEWS[views]
+    if name not in VIEWS:
+        raise unknown_name("set of views", name, VIEWS, where="tta")
+    chosen = VIEWS[name]
     if len(chosen) == 1:
         return answer
 

@@ -8,12 +8,12 @@ import torch
 from torch import Tensor
 
 from masksmith.errors import RecipeError
-from masksmith.inference import tta
+from masksmith.inference import views
 from masksmith.inference.tiler import F32
 
 
-@pytest.mark.parametrize(("views", "count"), [("one", 1), ("mirror", 2), ("all", 8)])
-def test_each_view_is_turned_back(views: str, count: int) -> None:
+@pytest.mark.parametrize(("name", "count"), [("none", 1), ("mirror", 2), ("all", 8)])
+def test_each_view_is_turned_back(name: str, count: int) -> None:
     seen: list[bytes] = []
 
     def same(x_BCHW: Tensor) -> F32:
@@ -21,7 +21,7 @@ def test_each_view_is_turned_back(views: str, count: int) -> None:
         return x_BCHW.numpy()
 
     x = torch.arange(2 * 3 * 4 * 6, dtype=torch.float32).view(2, 3, 4, 6)
-    np.testing.assert_array_equal(tta.mean(same, views)(x), x.numpy())
+    np.testing.assert_array_equal(views.mean(same, name)(x), x.numpy())
     assert len(set(seen)) == len(seen) == count
 
 
@@ -32,10 +32,10 @@ def test_the_answer_is_the_mean_over_the_views() -> None:
         """What a network does that has learnt that the right is different."""
         return (x_BCHW * ramp).numpy()
 
-    found = tta.mean(leaning, "mirror")(torch.ones(1, 1, 2, 5))
+    found = views.mean(leaning, "mirror")(torch.ones(1, 1, 2, 5))
     np.testing.assert_allclose(found, 0.5, rtol=1e-6)
 
 
 def test_unknown_views_are_named() -> None:
-    with pytest.raises(RecipeError, match=r'tta: expected a set of views out of all, mirror, one, received "mirro"'):
-        tta.mean(lambda x: x.numpy(), "mirro")
+    with pytest.raises(RecipeError, match=r'tta: expected a set of views out of all, mirror, none, received "mirro"'):
+        views.mean(lambda x: x.numpy(), "mirro")
