@@ -12,7 +12,7 @@ import os
 import shutil
 import sqlite3
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
@@ -69,6 +69,12 @@ def open_map(path: Path, height: int, width: int) -> npt.NDArray[np.uint8]:
         return np.memmap(path, np.uint8, "r+" if fits else "w+", shape=(height, width))
     except OSError as error:
         raise not_writable(path, error) from error
+
+
+def remove(paths: Iterable[Path]) -> None:
+    """Remove files of unfinished work, if they are there."""
+    for path in paths:
+        path.unlink(missing_ok=True)
 
 
 def make_folder(path: Path) -> None:

@@ -188,6 +188,9 @@ class Recipe(_Section):
     extended: tuple[tuple[int, int], ...] = Field(
         (), description="written by an extension (--resume --steps +N): where each began, and the steps planned before"
     )
+    paced: tuple[tuple[int, int], ...] = Field(
+        (), description="written by a training with a budget: where its plan was changed, and the steps planned before"
+    )
     crop: Annotated[int, Field(ge=8, le=4096)] | Literal["auto"] = Field(
         "auto", description="side of a training crop in pixels"
     )
@@ -216,7 +219,7 @@ class Recipe(_Section):
             raise _custom("one of budget, epochs and steps", received, "leave the others out")
         return {**tree, "budget": None} if chosen and "budget" not in tree else tree
 
-    @field_validator("extended")
+    @field_validator("extended", "paced")
     @classmethod
     def _one_after_the_other(cls, value: tuple[tuple[int, int], ...]) -> tuple[tuple[int, int], ...]:
         begins = [0, *(begin for begin, _ in value)]
@@ -257,7 +260,7 @@ class Recipe(_Section):
         # What nobody has set is not checked again: some checks have to load torch.
         tree: dict[str, Any] = self.model_dump(exclude_unset=True)
         if _LENGTHS & settings.keys():
-            tree |= {**dict.fromkeys(_LENGTHS), "extended": ()}  # another length is planned as a whole
+            tree |= {**dict.fromkeys(_LENGTHS), "extended": (), "paced": ()}  # another length is planned as a whole
         for key, value in settings.items():
             section, _, last = key.rpartition(".")
             known = isinstance(getattr(self, section, None), _Section)

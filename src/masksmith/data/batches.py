@@ -6,6 +6,7 @@ exactly where it was, whatever the number of threads.
 
 from __future__ import annotations
 
+import itertools
 from collections import deque
 from collections.abc import Generator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -147,16 +148,16 @@ class Batches:
         visit = _order(sampling.seed, epoch, len(sampling.visits))[index]
         return sampling.visits[visit], Aim(sampling.crop_px)
 
-    def stream(self, first: int, last: int, workers: int) -> Generator[tuple[Tensor, Tensor], None, None]:
-        """Batches ``first`` … ``last - 1`` in order, made ahead by ``workers`` threads.
+    def stream(self, first: int, last: int | None, workers: int) -> Generator[tuple[Tensor, Tensor], None, None]:
+        """Batches ``first`` … ``last - 1`` (None: without end) in order, made ahead by ``workers`` threads.
 
         An error in a thread is raised here, at the batch that it concerns.
         """
         pool = ThreadPoolExecutor(workers, thread_name_prefix="batches")
         waiting: deque[Future[tuple[Tensor, Tensor]]] = deque()
         try:
-            for step in range(first, last):
-                while len(waiting) < _AHEAD + workers and step + len(waiting) < last:
+            for step in itertools.count(first) if last is None else range(first, last):
+                while len(waiting) < _AHEAD + workers and (last is None or step + len(waiting) < last):
                     waiting.append(pool.submit(self.batch, step + len(waiting)))
                 yield waiting.popleft().result()
         finally:

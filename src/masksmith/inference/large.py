@@ -128,8 +128,7 @@ class _Unfinished:
 
     def remove(self) -> None:
         """Nothing is left beside the result."""
-        for path in self._files:
-            path.unlink(missing_ok=True)
+        files.remove(self._files)
 
     def _flush(self) -> None:
         for held in (self.mask_HW, self._invalid_HW):

@@ -24,15 +24,18 @@ from masksmith.planning import probe
 from masksmith.run import Run
 from masksmith.training import optimisation, state
 from masksmith.training.averaging import Average
+from masksmith.training.pacing import Pace
 from masksmith.training.prepare import Job
 from masksmith.training.state import Progress
 
 _FABRIC_PRECISION = {"bf16": "bf16-mixed", "fp16": "16-mixed", "fp32": "32-true"}
 # Steps in a row without a finite gradient after which more of them cannot help.
 _MOST_BAD_STEPS = 20
+# Smaller changes of plan are not worth a line.
+_TOLD = 0.05
 
 
-def train(job: Job, run: Run, listener: Listener, *, resume: bool) -> None:
+def train(job: Job, run: Run, listener: Listener, *, resume: bool) -> None:  # noqa: PLR0915 - the loop, flat
     """Train ``job`` for its steps and leave the best weights in the run's model file.
 
     Raises:
@@ -41,19 +44,22 @@ def train(job: Job, run: Run, listener: Listener, *, resume: bool) -> None:
     recipe, device = job.recipe, next(job.network.parameters()).device
     steps, per_epoch = recipe.steps or 1, job.steps_per_epoch
     precision = probe.precision(recipe.precision, device)
-    logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # it announces the precision by itself
-    fabric = Fabric(accelerator=device.type, devices=1, precision=_FABRIC_PRECISION[precision])  # type: ignore[arg-type]  # one of its names
+    fabric = _fabric(device, precision)
     average = Average(job.network, recipe.ema)
     bare_optimiser = optimisation.optimiser(job.network, recipe)
     progress = state.restore(run, job.network, average, bare_optimiser) if resume else Progress()
     network, optimiser = fabric.setup(job.network, bare_optimiser)
     criterion = losses.build(recipe.loss, overlapping=job.model.table.overlapping, class_weights=recipe.class_weights)
-    batches = job.batches.stream(progress.step * recipe.accumulate, steps * recipe.accumulate, recipe.workers)
-    clock = Clock(progress)
+    # Without an end: a budget may turn out to hold more steps than were planned.
+    batches = job.batches.stream(progress.step * recipe.accumulate, None, recipe.workers)
+    clock, pace = Clock(progress), Pace(job.deadline, progress.step)
     bad_in_a_row = 0
     network.train()
     try:
         while progress.step < steps:
+            if (anew := pace.planned(progress.step, steps)) != steps:
+                job = _planned_anew(job, run, progress.step, anew, listener)
+                recipe, steps = job.recipe, anew
             optimisation.set_rate(optimiser, optimisation.rate(recipe, progress.step, steps))
             for _ in range(recipe.accumulate):
                 x_BCHW, y_BHW = fabric.to_device(next(batches))
@@ -82,6 +88,22 @@ def train(job: Job, run: Run, listener: Listener, *, resume: bool) -> None:
                 raise KeyboardInterrupt
     finally:
         batches.close()
+
+
+def _fabric(device: torch.device, precision: str) -> Fabric:
+    logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # it announces the precision by itself
+    return Fabric(accelerator=device.type, devices=1, precision=_FABRIC_PRECISION[precision])  # type: ignore[arg-type]  # one of its names
+
+
+def _planned_anew(job: Job, run: Run, step: int, steps: int, listener: Listener) -> Job:
+    """The job with another number of steps from ``step`` on, kept in the run before the first of them."""
+    before = job.recipe.steps or 1
+    recipe = job.recipe.model_copy(update={"steps": steps, "paced": (*job.recipe.paced, (step, before))})
+    run.write_recipe(recipe)
+    if abs(steps - before) > _TOLD * before:
+        word = "faster" if steps > before else "slower"
+        listener.message(f"the machine is {word} than it was: {steps:,} steps in place of {before:,}")
+    return replace(job, recipe=recipe, model=replace(job.model, recipe=recipe))
 
 
 class Clock:

@@ -11,6 +11,7 @@ from torch import nn
 from masksmith.recipe import Recipe
 from masksmith.training import muon
 from masksmith.training.muon import Muon
+from masksmith.training.pacing import position
 
 Schedule = Callable[[float, float], float]
 
@@ -60,7 +61,7 @@ def rate(recipe: Recipe, step: int, total: int) -> float:
         before = rate(recipe.model_copy(update={"extended": plans[:-1]}), begin - 1, planned)
         return _extension(recipe, (step + 0.5 - begin) / (total - begin), before)
     # In the middle of the step, so that neither end of a schedule is a step of rate zero.
-    return recipe.lr * SCHEDULES[recipe.schedule]((step + 0.5) / total, recipe.warmup)
+    return recipe.lr * SCHEDULES[recipe.schedule](position(recipe.paced, step, total), recipe.warmup)
 
 
 def _extension(recipe: Recipe, t: float, before: float) -> float:

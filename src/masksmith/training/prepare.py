@@ -53,11 +53,10 @@ _VALIDATION_SAMPLE = 6
 _VALIDATIONS = 20
 # After the last step: one validation of the best weights, and figures that cost about another.
 _FINISH_VALIDATIONS = 2
-# Charts and the end of the program; then a little less than the whole budget is aimed at: pictures of the
-# first epoch are still read from disk, and trainings took 0.94 to 1.04 of what their steps had been measured
-# to take, so that this share keeps nearly all of them between 0.9 and 1.03 of the budget.
+# Charts and the end of the program; then a little less than the whole budget is aimed at, since what comes
+# after the last step cannot be planned anew.
 _FINISH_S = 2.0
-_AIMED_SHARE = 0.95
+_AIMED_SHARE = 0.975
 # Small sets are repeated until an epoch has this many steps: a line a second helps nobody.
 _STEPS_PER_EPOCH = 25
 
@@ -136,6 +135,8 @@ class Job:
     """The model file to be, still without weights."""
     teacher: Teacher | None = None
     """What the network learns from besides the masks."""
+    deadline: float | None = None
+    """When a budget wants the last step to be done (``time.monotonic``)."""
 
     def segmenter(self, network: UNet) -> Segmenter:
         """The path that prediction takes, with the weights of now."""
@@ -190,14 +191,15 @@ def settle_length(job: Job, started: float) -> Job:
     if recipe.steps is not None or recipe.epochs is not None:
         steps = recipe.steps or (recipe.epochs or 1) * per_epoch
         every = recipe.validate_every or max(1, steps // per_epoch // _VALIDATIONS)
+        ends = None
     else:
         step_s, validation_s = step_seconds(job), _validation_seconds(job)
         every = recipe.validate_every or max(1, round(validation_s / (_VALIDATION_SHARE * step_s * per_epoch)))
         whole_s = _AIMED_SHARE * seconds(recipe.budget or "10m")
-        left_s = whole_s - (time.monotonic() - started) - _FINISH_VALIDATIONS * validation_s - _FINISH_S
-        steps = max(1, int(left_s / (step_s + validation_s / (every * per_epoch))))
+        ends = started + whole_s - _FINISH_VALIDATIONS * validation_s - _FINISH_S
+        steps = max(1, int((ends - time.monotonic()) / (step_s + validation_s / (every * per_epoch))))
     recipe = recipe.model_copy(update={"steps": steps, "epochs": None, "budget": None, "validate_every": every})
-    return replace(job, recipe=recipe, model=replace(job.model, recipe=recipe))
+    return replace(job, recipe=recipe, model=replace(job.model, recipe=recipe), deadline=ends)
 
 
 def step_seconds(

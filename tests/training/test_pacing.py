@@ -1,0 +1,109 @@
+"""Pins down the pace: a budget is kept on a machine whose speed changes, and what was done can be repeated."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from helpers import write_set
+from masksmith import modelfile, recipe
+from masksmith.errors import RecipeError
+from masksmith.recipe import Recipe
+from masksmith.training import optimisation, session
+from masksmith.training.pacing import Pace, position
+
+
+def trained(speed: Callable[[float], float], planned: int, deadline: float) -> tuple[float, int, list[tuple[int, int]]]:
+    """When a training ends whose step takes ``speed(now)`` seconds, its steps, and the changes of plan."""
+    now = 0.0
+    pace, step, total = Pace(deadline, 0, clock=lambda: now), 0, planned
+    paced: list[tuple[int, int]] = []
+    while step < total:
+        anew = pace.planned(step, total)
+        if anew != total:
+            paced.append((step, total))
+            total = anew
+        now += speed(now)
+        step += 1
+    return now, step, paced
+
+
+@pytest.mark.parametrize(
+    "speed",
+    [
+        lambda now: 0.1,
+        lambda now: 0.2,
+        lambda now: 0.05,
+        lambda now: 0.1 if now < 50 else 0.25,
+        lambda now: 0.3 if now < 30 else 0.1,
+        lambda now: 0.1 + 0.1 * (now % 10 > 5),
+    ],
+    ids=["as measured", "twice as slow", "twice as fast", "slower after half", "faster after a third", "in waves"],
+)
+def test_a_budget_is_kept_whatever_the_machine_does(speed: Callable[[float], float]) -> None:
+    ended, _, _ = trained(speed, 1000, 100.0)
+    assert 97 <= ended <= 102
+
+
+def test_a_machine_that_does_as_was_measured_keeps_its_plan() -> None:
+    ended, steps, paced = trained(lambda now: 0.1, 1000, 100.2)
+    assert (round(ended), steps, paced) == (100, 1000, [])
+
+
+def test_without_a_deadline_nothing_is_planned_anew() -> None:
+    pace = Pace(None, 0)
+    assert [pace.planned(step, 50) for step in range(50)] == [50] * 50
+
+
+@given(st.integers(1, 500), st.lists(st.tuples(st.integers(1, 60), st.integers(1, 300)), max_size=5))
+def test_a_schedule_goes_on_from_where_it_was(first: int, changes: list[tuple[int, int]]) -> None:
+    paced, at, total = [], 0, first
+    for later, left in changes:
+        at += later
+        if at >= total:
+            break
+        paced.append((at, total))
+        total = at + left
+    places = [position(paced, step, total) for step in range(total)]
+    assert all(a < b for a, b in zip(places, places[1:], strict=False))
+    assert places[0] > 0
+    assert places[-1] < 1
+    if not paced:
+        assert places == [(step + 0.5) / total for step in range(total)]
+    for at, planned in paced:  # what was done before a change is not changed by it
+        before = [p for p in paced if p[0] < at]
+        assert places[at - 1] == position(before, at - 1, planned)
+
+
+def test_the_rate_follows_the_position() -> None:
+    plain, paced = Recipe(schedule="cosine", lr=1.0), Recipe(schedule="cosine", lr=1.0, paced=((50, 100),))
+    assert [optimisation.rate(paced, s, 70) for s in range(50)] == [optimisation.rate(plain, s, 100) for s in range(50)]
+    assert optimisation.rate(paced, 69, 70) < 0.01
+
+
+@pytest.mark.parametrize("paced", [[[0, 5]], [[5, 4]], [[5, 9], [5, 9]], [[1]], "soon"])
+def test_impossible_changes_are_refused(paced: object) -> None:
+    with pytest.raises(RecipeError, match="paced"):
+        recipe.parse({"paced": paced}, where="recipe")
+
+
+def test_a_budget_makes_a_recipe_that_repeats_it(tmp_path: Path) -> None:
+    write_set(tmp_path / "set")
+    small = {"model.channels": (4, 8), "crop": 16, "batch_size": 2}
+    first = session.train(tmp_path / "set", tmp_path / "a", settings={**small, "budget": "6s"})
+    base = recipe.load(first.path / "recipe.yaml")
+    assert base.budget is None
+    # As if the machine had changed once more.
+    steps = base.steps or 0
+    again = base.model_copy(update={"steps": 9, "paced": ((4, 30),)})
+    assert steps > 9
+    runs = [session.train(tmp_path / "set", tmp_path / name, base=again) for name in "bc"]
+    models = [modelfile.read(run.path) for run in runs]
+    assert models[0].recipe == models[1].recipe
+    assert models[0].figures == models[1].figures
+    assert models[0].checksum == models[1].checksum
+
