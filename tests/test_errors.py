@@ -11,6 +11,7 @@ from masksmith.errors import (
     EnvironmentFault,
     InputError,
     MasksmithError,
+    PartialFault,
     RecipeError,
     RunError,
     listed,
@@ -20,7 +21,8 @@ from masksmith.errors import (
 
 
 @pytest.mark.parametrize(
-    ("kind", "code"), [(InputError, 2), (DataError, 2), (RecipeError, 2), (RunError, 2), (EnvironmentFault, 3)]
+    ("kind", "code"),
+    [(InputError, 2), (DataError, 2), (RecipeError, 2), (RunError, 2), (EnvironmentFault, 3), (PartialFault, 5)],
 )
 def test_exit_codes_of_the_tree(kind: type[MasksmithError], code: int) -> None:
     assert kind.exit_code == code

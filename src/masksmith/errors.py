@@ -5,7 +5,8 @@
     │   ├── DataError       exit 2   a picture, a mask or a folder of them
     │   ├── RecipeError     exit 2   a key or a value of a recipe or an option
     │   └── RunError        exit 2   a run folder or a model file
-    └── EnvironmentFault    exit 3   the machine: permissions, disk, network, a missing library
+    ├── EnvironmentFault    exit 3   the machine: permissions, disk, network, a missing library
+    └── PartialFault        exit 5   some of many pictures could not be used; the others are done
 
 Rule: a message is one sentence in four parts (where, what was expected, what was received, what
 to do); the constructor asks for all four so that none is forgotten.
@@ -61,6 +62,12 @@ class EnvironmentFault(MasksmithError):
     """The machine: permissions, a full disk, no network, a missing library."""
 
     exit_code = 3
+
+
+class PartialFault(MasksmithError):
+    """Some of many pictures could not be used; the others are done."""
+
+    exit_code = 5
 
 
 def nearest(name: str, allowed: Iterable[str]) -> str | None:

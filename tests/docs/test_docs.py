@@ -17,12 +17,14 @@ from masksmith.data.layouts.part import IMAGE_NAMES, MASK_NAMES, SPLIT_NAMES
 from masksmith.data.layouts.side import SUFFIXES
 from masksmith.data.public import PUBLIC
 from masksmith.images import FORMATS
+from masksmith.inference.runtimes import RUNTIMES
+from masksmith.inference.views import VIEWS
 from masksmith.labels import LABELS
 from masksmith.losses import LOSSES
 from masksmith.metrics import METRICS
 from masksmith.models.presets import PRESETS
 from masksmith.models.unet import ACTIVATIONS, NORMS, UPS
-from masksmith.outputs import OUTPUTS
+from masksmith.outputs import COLLECTED, OUTPUTS
 from masksmith.training.optimisation import SCHEDULES
 
 ROOT = Path(__file__).parents[2]
@@ -39,7 +41,9 @@ TABLES = {
     "layouts": LAYOUTS,
     "findings": FINDINGS,
     "public sets": PUBLIC,
-    "outputs": OUTPUTS,
+    "outputs": {**OUTPUTS, **COLLECTED},
+    "runtimes": RUNTIMES,
+    "views": VIEWS,
     "presets": PRESETS,
     "metrics": METRICS,
     "activations": ACTIVATIONS,
@@ -65,6 +69,8 @@ ROWS = {
     "formats": "data.md",
     "public sets": "data.md",
     "findings": "check.md",
+    "outputs": "outputs.md",
+    "runtimes": "runtimes.md",
 }
 
 

@@ -15,7 +15,8 @@ from masksmith import modelfile
 from masksmith.classes import ClassTable, make_entries
 from masksmith.data.preprocessing import Preprocessing
 from masksmith.errors import DataError, EnvironmentFault, InputError, RunError
-from masksmith.inference.segmenter import Segmenter, choose
+from masksmith.inference.answering import choose
+from masksmith.inference.segmenter import Segmenter
 from masksmith.modelfile import ModelFile
 from masksmith.models.unet import UNet
 from masksmith.recipe import Recipe

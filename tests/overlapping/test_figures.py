@@ -12,12 +12,12 @@ from masksmith import losses
 from masksmith.classes import ClassTable, Entry
 from masksmith.data.augment import Aim, draw_crop, warp
 from masksmith.data.preprocessing import from_statistics
+from masksmith.inference.answering import choose
 from masksmith.inference.prediction import Prediction
-from masksmith.inference.segmenter import choose
 from masksmith.keys import IGNORED_BIT
 from masksmith.losses import LOSSES
 from masksmith.metrics import Layers, from_dict, summarize
-from masksmith.outputs import OUTPUTS, endings, render
+from masksmith.outputs import OUTPUTS, Shaping, endings, render
 from masksmith.outputs.overlay import blend
 from masksmith.recipe import AugmentSettings
 from masksmith.report import summary
@@ -115,16 +115,17 @@ def test_a_prediction_says_where_each_class_is() -> None:
 
 def test_masks_are_one_file_a_class() -> None:
     files = render("mask", prediction())
-    assert list(files) == endings("mask", TABLE) == ["a", "b"]
-    assert list(render("overlay", prediction())) == ["overlay"]
-    for content in (*files.values(), OUTPUTS["mask"](prediction())):
+    assert list(files) == endings("mask", TABLE) == ["a.png", "b.png"]
+    assert list(render("overlay", prediction())) == ["overlay.png"]
+    for content in (*files.values(), OUTPUTS["mask"].encode(prediction(), Shaping())):
         assert content.startswith(b"\x89PNG")
 
 
 def test_endings_are_safe_and_differ() -> None:
     names = ["overlay", "a/b", "a b", "../..", "Ä" * 300, "A_B"]
     table = ClassTable(tuple(Entry(n, (i, 0, 0), i + 1) for i, n in enumerate(names)), overlapping=True)
-    assert endings("mask", table) == ["overlay_0", "a_b", "a_b_2", "class", "Ä" * 40, "A_B_5"]
+    safe = ["overlay_0", "a_b", "a_b_2", "class", "Ä" * 40, "A_B_5"]
+    assert endings("mask", table) == [f"{name}.png" for name in safe]
 
 
 def test_an_overlay_shows_both_classes() -> None:

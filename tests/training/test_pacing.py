@@ -106,4 +106,3 @@ def test_a_budget_makes_a_recipe_that_repeats_it(tmp_path: Path) -> None:
     assert models[0].recipe == models[1].recipe
     assert models[0].figures == models[1].figures
     assert models[0].checksum == models[1].checksum
-

@@ -14,7 +14,22 @@ from typing import Annotated
 import typer
 
 from masksmith import __version__
-from masksmith.cli import check, data, demo, distil, evaluate, folds, lr, plan, predict, presets, shapes, split, train
+from masksmith.cli import (
+    check,
+    data,
+    demo,
+    distil,
+    evaluate,
+    folds,
+    lr,
+    plan,
+    predict,
+    presets,
+    runtimes,
+    shapes,
+    split,
+    train,
+)
 from masksmith.errors import MasksmithError, nearest
 
 COMMANDS: dict[str, Callable[..., None]] = {
@@ -28,6 +43,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "lr": lr.command,
     "evaluate": evaluate.command,
     "predict": predict.command,
+    "runtimes": runtimes.command,
     "shapes": shapes.command,
     "demo": demo.command,
     "presets": presets.command,

@@ -41,7 +41,7 @@ def command(
     from masksmith import files
     from masksmith.cli import show
     from masksmith.inference.segmenter import load
-    from masksmith.outputs import OUTPUTS, drawings
+    from masksmith.outputs import drawings, render
     from masksmith.report import evaluation, summary
     from masksmith.training import session
 
@@ -58,8 +58,9 @@ def command(
         segmenter = load(run.path)
         for pair in [p for p in run.read_dataset().pairs if p.split == "test"][:4]:
             prediction = segmenter.segment(pair.image)
-            for name, encode in OUTPUTS.items():
-                files.write_bytes(output / "predictions" / f"{pair.name}_{name}.png", encode(prediction))
+            for word in ("mask", "overlay"):
+                for ending, content in render(word, prediction).items():
+                    files.write_bytes(output / "predictions" / f"{pair.name}_{ending}", content)
     out.print("\nOn test pictures, which the network has not seen", style="bold")
     out.print(
         show.table(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from pathlib import Path
 from typing import Annotated
@@ -56,11 +57,38 @@ Device = Annotated[str, typer.Option("--device", metavar="NAME", help="auto, cpu
 RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="Run folder that `masksmith train` made.")]
 
 
+# Below this no window of a usual network fits.
+_LEAST_ROOM = 64 * 2**20
+
+
 def process_start() -> float:
     """When this program was started, by ``time.monotonic``: a budget counts from there, not from its imports on."""
     import psutil
 
     return time.monotonic() - (time.time() - psutil.Process().create_time())
+
+
+def free_bytes(size: str) -> int:
+    """What is left of ``size`` (2GB, 500MB) beside what the program itself takes.
+
+    Raises:
+        InputError: no size, or too little.
+    """
+    import psutil
+
+    from masksmith.errors import InputError
+
+    found = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?)\s*([KMGT]?)i?B?", size.strip(), re.IGNORECASE)
+    wanted = float(found[1]) * 1024 ** " KMGT".index(found[2].upper() or " ") if found else 0
+    taken = psutil.Process().memory_info().rss
+    if wanted - taken < _LEAST_ROOM:
+        raise InputError(
+            where=f"--max-memory {size}",
+            expected=f"a size such as 2GB, of which the program itself takes {taken / 2**20:.0f} MB",
+            received=size,
+            remedy="give more",
+        )
+    return int(wanted) - taken
 
 
 def data_settings(

@@ -1,149 +1,352 @@
-"""``masksmith predict``: masks for pictures of any size."""
+"""``masksmith predict``: masks for pictures of any size, few or many."""
 
 from __future__ import annotations
 
+import math
+import re
+import signal
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from masksmith.cli import options
-from masksmith.errors import InputError, unknown_name
+from masksmith.errors import InputError, MasksmithError, PartialFault, RecipeError, unknown_name
+from masksmith.limits import MAX_WINDOW_BYTES
+
+if TYPE_CHECKING:
+    from masksmith.cli.show import Show
+    from masksmith.cli.writing import Wanted, Writer
+    from masksmith.inference.answering import Answering
+    from masksmith.inference.cleanup import CleanupSettings
+    from masksmith.inference.pictures import Chosen
+    from masksmith.outputs import Shaping
+
+# Of more pictures than this the table has only the first and the last, and the mean.
+_MOST_ROWS, _FIRST, _LAST = 20, 10, 2
+
+_SPLITS: dict[str, Literal["components", "watershed"]] = {"components": "components", "watershed": "watershed"}
+
+_Pictures = Annotated[
+    list[str],
+    typer.Argument(
+        metavar="PICTURES…",
+        help="Pictures, folders of them, videos, patterns, @LIST for a file of paths, - for paths on standard input.",
+    ),
+]
+_Output = Annotated[Path | None, typer.Option("-o", "--output", metavar="DIR", help="Folder for what is written.")]
+_Save = Annotated[
+    str,
+    typer.Option("--save", metavar="WHAT", help="Comma-separated names of outputs; the page Outputs lists them all."),
+]
+_Recursive = Annotated[
+    bool, typer.Option("--recursive", help="Search folders inside folders too; the tree is kept below DIR.")
+]
+_Every = Annotated[int, typer.Option("--every", metavar="N", min=1, help="Of a video, each Nth frame.")]
+_Skip = Annotated[
+    bool, typer.Option("--skip-existing", help="Leave out pictures whose outputs are all there: go on where it ended.")
+]
+_Shard = Annotated[
+    str | None, typer.Option("--shard", metavar="K/N", help="Predict part K of N of the pictures, as a job of many.")
+]
+_Simplify = Annotated[
+    float, typer.Option("--simplify", metavar="PX", min=0, help="Outlines may lie so far from the mask's border.")
+]
+_MinArea = Annotated[
+    int, typer.Option("--min-area", metavar="PX", min=0, help="Leave smaller regions out of outlines and lists.")
+]
+_MinObject = Annotated[
+    int, typer.Option("--min-object", metavar="PX", min=0, help="Remove smaller regions from the mask.")
+]
+_FillHoles = Annotated[
+    int, typer.Option("--fill-holes", metavar="PX", min=0, help="Fill smaller holes in regions of the mask.")
+]
+_Threshold = Annotated[
+    list[str] | None,
+    typer.Option("--threshold", metavar="CLASS=P", help="Below the probability P no pixel is of CLASS; repeatable."),
+]
+_Instances = Annotated[
+    str, typer.Option("--instances", metavar="HOW", help="Tell things apart by components or watershed.")
+]
+_Tta = Annotated[
+    str,
+    typer.Option("--tta", metavar="VIEWS", help="Mean over mirror images: none, mirror (2 ×) or all (8 × the time)."),
+]
+_MaxMemory = Annotated[
+    str | None,
+    typer.Option("--max-memory", metavar="SIZE", help="For the whole program, as 2GB: windows follow from it."),
+]
+_Tile = Annotated[
+    int | None,
+    typer.Option("--tile", metavar="PX", min=1, help="Side of what each window of a large picture answers for."),
+]
+_Overlap = Annotated[
+    int | None,
+    typer.Option("--overlap", metavar="PX", min=0, help="Pixels around it; fewer than the network sees are faded."),
+]
+_Runtime = Annotated[
+    str, typer.Option("--runtime", metavar="NAME", help="auto, or a name that `masksmith runtimes` lists.")
+]
 
 
 def command(
     run: options.RunFolder,
-    pictures: Annotated[list[Path], typer.Argument(metavar="PICTURES…", help="Pictures, or folders of pictures.")],
-    output: Annotated[
-        Path | None, typer.Option("-o", "--output", metavar="DIR", help="Folder for the masks and overlays.")
-    ] = None,
-    save: Annotated[
-        str, typer.Option("--save", metavar="WHAT", help="Comma-separated: mask, overlay.")
-    ] = "mask,overlay",
+    pictures: _Pictures,
+    output: _Output = None,
+    save: _Save = "mask,overlay",
+    recursive: _Recursive = False,
+    every: _Every = 1,
+    skip_existing: _Skip = False,
+    shard: _Shard = None,
+    simplify: _Simplify = 0.0,
+    min_area: _MinArea = 0,
+    min_object: _MinObject = 0,
+    fill_holes: _FillHoles = 0,
+    threshold: _Threshold = None,
+    instances: _Instances = "components",
+    tta: _Tta = "none",
+    max_memory: _MaxMemory = None,
+    tile: _Tile = None,
+    overlap: _Overlap = None,
+    runtime: _Runtime = "auto",
     device: options.Device = "auto",
     overwrite: options.Overwrite = False,
     quiet: options.Quiet = False,
 ) -> None:
-    """Write a mask and an overlay for each picture, and print the share of each class."""
+    """Write masks and other outputs for pictures, and print the share of each class.
+
+    Pictures that cannot be used are told at the end; the exit code is then 5.
+    """
     if output is None:
         raise InputError(
             where="-o/--output", expected="a folder for the masks", received="none", remedy="give one, as in -o masks"
         )
+    words, part, shaping = _words(save, skip_existing), _part(shard), _shaping(simplify, min_area, instances)
+    if skip_existing and overwrite:
+        raise _contradiction("--skip-existing and --overwrite")
 
     from masksmith import files
-    from masksmith.cli import show
+    from masksmith.cli.writing import Wanted
+    from masksmith.inference import pictures as choosing
     from masksmith.inference import segmenter
-    from masksmith.outputs import endings, render
 
-    wanted = _outputs(save)
-    found = find_pictures(pictures)
-    if output.resolve() in {path.resolve() for path in pictures}:
-        raise InputError(
-            where=output,
-            expected="another folder than that of the pictures",
-            received="the same",
-            remedy="give one of its own, or the masks would be taken for pictures the next time",
-        )
-    loaded = segmenter.load(run, device=device)
-    kinds = [ending for word in dict.fromkeys(wanted) for ending in endings(word, loaded.model.table)]
-    targets = {name: {ending: output / f"{name}_{ending}.png" for ending in kinds} for name in found}
-    _refuse_taken([t for row in targets.values() for t in row.values()], overwrite)
+    found = choosing.find(pictures, recursive=recursive, every=every, output=output)
+    room = MAX_WINDOW_BYTES if max_memory is None else options.free_bytes(max_memory)
+    loaded = segmenter.load(run, device=device, tta=tta, most_bytes=room)
+    loaded.cut(tile, overlap)
+    if runtime != "auto":  # a name that is wrong is told before any work
+        loaded.use(runtime)
+    table = loaded.model.table
+    cleanup = _cleanup(min_object, fill_holes, _thresholds(threshold or [], table.names))
+    wanted = Wanted(words, output, table, shaping, cleanup, "-of-".join(map(str, part)) if shard else "")
+    _refuse_one_name(found, wanted)
+    mine = choosing.share(found, *part) if shard else found
+    todo = _todo(mine, wanted, overwrite=overwrite, skip_existing=skip_existing)
     files.make_folder(output)
     files.check_writable(output)
-    rows: list[list[str]] = []
-    faults: list[InputError] = []
-    with show.Show(quiet=quiet) as shown:
-        for done, (name, picture) in enumerate(found.items(), 1):
-            try:
-                prediction = loaded.segment(picture)
-            except InputError as fault:  # one broken picture must not cost the others
-                faults.append(fault)
-                continue
-            for ending, content in (item for word in wanted for item in render(word, prediction).items()):
-                files.write_bytes(targets[name][ending], content)
-            rows.append([picture.name, *(f"{100 * share:.1f} %" for share in prediction.shares().values())])
-            shown.predicted(done, len(found))
-    _print(rows, ["picture", *loaded.model.table.names])
-    if rows and not quiet:
-        written = ", ".join(f"*_{ending}.png" for ending in kinds)
-        typer.echo(f"\n{len(rows)} picture{'s' if len(rows) > 1 else ''}: {written} in {output}")
-    for other in faults[1:]:
-        typer.echo(f"masksmith: {other}", err=True)
-    if faults:
-        raise faults[0]
+    if runtime == "auto":
+        loaded.use("auto", choosing.pixels(todo))
+    writer = _work(loaded, todo, wanted, quiet)
+    _print(writer, len(mine) - len(todo), quiet)
+    for fault in writer.faults[:-1]:
+        typer.echo(f"masksmith: {' '.join(str(fault).split())}", err=True)
+    for last in writer.faults[-1:]:
+        raise PartialFault(where=last.where, expected=last.expected, received=last.received, remedy=last.remedy)
 
 
-def _refuse_taken(targets: list[Path], overwrite: bool) -> None:
-    """Nothing is written over, nor twice: a picture's name may end as that of another with a class does."""
-    from masksmith import files
+def _work(loaded: Answering, todo: Sequence[Chosen], wanted: Wanted, quiet: bool) -> Writer:
+    """Read, predict and write at the same time; a signal ends it between two pictures."""
+    from masksmith.cli import show
+    from masksmith.cli.writing import Writer
+    from masksmith.inference.stream import segment_many
 
-    if len(set(targets)) < len(targets):
-        raise InputError(
-            where=next(t for t in targets if targets.count(t) > 1),
-            expected="a file of its own for each picture and class",
-            received="one name for two",
-            remedy="predict the pictures into two folders",
+    writer = Writer(wanted)
+    try:
+        with show.Show(quiet=quiet) as shown, _signals(shown), writer:
+            usual = [chosen for chosen in todo if not chosen.is_large]
+            answers = segment_many(loaded, [chosen.source for chosen in usual])
+            for done, chosen in enumerate(usual, 1):
+                writer.put(chosen, next(answers)[1])  # no name for it: it would be held until the next is there
+                shown.predicted(done, len(usual))
+                if shown.wants_stop():
+                    raise KeyboardInterrupt
+        with show.Show(quiet=quiet) as shown, _signals(shown):
+            for chosen in todo:
+                if chosen.is_large:
+                    shown.message(f"{chosen.shown} is predicted part by part: its mask alone, as a TIFF")
+                    writer.put_large(chosen, _large(loaded, chosen, wanted, shown))
+    except (KeyboardInterrupt, MasksmithError):
+        if writer.rows and not quiet and not wanted.collectors():
+            typer.echo("What is written stays. The same command with --skip-existing goes on.")
+        raise
+    return writer
+
+
+def _large(loaded: Answering, chosen: Chosen, wanted: Wanted, shown: Show) -> Mapping[str, float] | InputError:
+    """The shares in a picture larger than memory, its mask being written; a signal ends it after some rows."""
+
+    def told(done: int, total: int) -> None:
+        shown.predicted_rows(done, total)
+        if shown.wants_stop():
+            raise KeyboardInterrupt
+
+    (target,) = wanted.targets(chosen)
+    try:  # what exists was refused, or is to be replaced
+        return loaded.segment_large(str(chosen.source), target, overwrite=True, progress=told)
+    except InputError as fault:
+        return fault
+
+
+@contextmanager
+def _signals(shown: object) -> Iterator[None]:
+    """Signals ask for a stop, and mean afterwards what they meant before."""
+    from masksmith.cli.show import Show
+
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        if isinstance(shown, Show):
+            shown.stop_on_signals()
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _words(save: str, skip_existing: bool) -> list[str]:
+    from masksmith.outputs import COLLECTED, WORDS
+
+    words = list(dict.fromkeys(word.strip() for word in save.split(",") if word.strip()))
+    for word in words or [save]:
+        if word not in WORDS:
+            raise unknown_name("output", word, WORDS, where="--save")
+        if skip_existing and word in COLLECTED:  # it would hold only what was left to do
+            raise _contradiction(f"--skip-existing and --save {word}, which is one file about all pictures")
+    return words
+
+
+def _part(shard: str | None) -> tuple[int, int]:
+    if shard is None:
+        return 1, 1
+    parts = re.fullmatch(r"([0-9]{1,9})/([0-9]{1,9})", shard)
+    number, count = (int(parts[1]), int(parts[2])) if parts else (0, 0)
+    if not 1 <= number <= count:
+        raise RecipeError(
+            where="--shard",
+            expected="a part and how many there are",
+            received=f'"{shard}"',
+            remedy="write 1/8, 2/8 and so on to 8/8",
         )
-    for target in targets:
-        files.refuse_existing(target, overwrite=overwrite)
+    return number, count
 
 
-def _outputs(save: str) -> list[str]:
-    from masksmith.outputs import OUTPUTS
+def _shaping(simplify: float, min_area: int, instances: str) -> Shaping:
+    from masksmith.outputs import Shaping
 
-    wanted = [word.strip() for word in save.split(",") if word.strip()]
-    for word in wanted:
-        if word not in OUTPUTS:
-            raise unknown_name("output", word, OUTPUTS, where="--save")
-    return wanted
+    if not math.isfinite(simplify):
+        raise RecipeError(where="--simplify", expected="pixels", received=str(simplify), remedy="write 1.5")
+    if instances not in _SPLITS:
+        raise unknown_name("way to tell things apart", instances, _SPLITS, where="--instances")
+    return Shaping(simplify, min_area, _SPLITS[instances])
 
 
-def _print(rows: list[list[str]], header: list[str]) -> None:
+def _thresholds(given: Sequence[str], names: Sequence[str]) -> dict[str, float]:
+    found: dict[str, float] = {}
+    for word in given:
+        name, _, number = word.rpartition("=")
+        try:
+            value = float(number)
+        except ValueError:
+            value = math.nan
+        if not name or not 0 <= value <= 1:
+            raise RecipeError(
+                where="--threshold",
+                expected="CLASS=P with P from 0 to 1",
+                received=f'"{word}"',
+                remedy=f"write {names[-1]}=0.3",
+            )
+        if name not in names:
+            raise unknown_name("class", name, names, where="--threshold")
+        found[name] = value
+    return found
+
+
+def _cleanup(min_object: int, fill_holes: int, thresholds: Mapping[str, float]) -> CleanupSettings:
+    from masksmith.inference.cleanup import CleanupSettings
+
+    return CleanupSettings(min_object, fill_holes, thresholds)
+
+
+def _refuse_one_name(found: Sequence[Chosen], wanted: Wanted) -> None:
+    """A picture's name may end as that of another with a class does."""
+    seen: set[Path] = set()
+    for target in (target for chosen in found for target in wanted.targets(chosen)):
+        if target in seen:
+            raise InputError(
+                where=target,
+                expected="a file of its own for each picture and class",
+                received="one name for two",
+                remedy="predict the pictures into two folders",
+            )
+        seen.add(target)
+
+
+def _todo(mine: Sequence[Chosen], wanted: Wanted, *, overwrite: bool, skip_existing: bool) -> list[Chosen]:
+    """What is left to do; without a word on it nothing that exists is replaced."""
+    if overwrite:
+        return list(mine)
+    if skip_existing:
+        return [chosen for chosen in mine if not all(target.exists() for target in wanted.targets(chosen))]
+    common = [wanted.common(name) for collector in wanted.collectors() for name in collector.finish()]
+    for target in (*(target for chosen in mine for target in wanted.targets(chosen)), *common):
+        if target.exists():
+            raise InputError(
+                where=target,
+                expected="no file of that name",
+                received="one that exists",
+                remedy="give another output folder, --skip-existing to go on, or --overwrite to replace it",
+            )
+    return list(mine)
+
+
+def _print(writer: Writer, skipped: int, quiet: bool) -> None:
     from masksmith.cli import show
 
-    if rows:
-        show.console().print(show.table(header, rows))
+    wanted = writer.wanted
+    if writer.rows:
+        header = ["picture", *wanted.table.names]
+        show.console().print(show.table(header, _rows(writer.rows), last_is_total=len(writer.rows) > _MOST_ROWS))
+    if quiet:
+        return
+    if skipped:
+        typer.echo(f"{_counted(skipped)} left out: what --save names is there already")
+    if writer.rows:
+        common = [wanted.common(name).name for collector in wanted.collectors() for name in collector.finish()]
+        written = ", ".join([*(f"*_{ending}" for ending in wanted.endings), *common])
+        typer.echo(f"\n{_counted(len(writer.rows))}: {written} in {wanted.folder}")
+    elif not skipped and not writer.faults:
+        typer.echo("no pictures in this part")
 
 
-def find_pictures(paths: list[Path]) -> dict[str, Path]:
-    """Pictures by the name that their outputs get: the stem, with the ending where two share it.
+def _rows(shares: Sequence[tuple[str, Mapping[str, float]]]) -> list[list[str]]:
+    """A line for each picture; of many the first, the last and the mean."""
+    rows = [[name, *map(_percent, row.values())] for name, row in shares]
+    if len(rows) <= _MOST_ROWS:
+        return rows
+    columns = zip(*(row.values() for _, row in shares), strict=True)
+    mean = ["mean", *(_percent(sum(column) / len(rows)) for column in columns)]
+    between = [f"… {len(rows) - _FIRST - _LAST} more", *("" for _ in mean[1:])]
+    return [*rows[:_FIRST], between, *rows[-_LAST:], mean]
 
-    Raises:
-        InputError: no such file, or a folder without pictures.
-    """
-    from masksmith import images
 
-    found: list[Path] = []
-    for path in paths:
-        if path.is_dir():
-            inside = sorted(p for p in path.iterdir() if p.is_file() and images.is_picture(p))
-            if not inside:
-                raise InputError(
-                    where=path,
-                    expected=f"pictures ({', '.join(sorted(images.FORMATS))})",
-                    received="a folder without any",
-                    remedy="check the path",
-                )
-            found += inside
-        else:
-            images.read_header(path)
-            found.append(path)
-    named: dict[str, Path] = {}
-    for path in dict.fromkeys(found):
-        stems = [p for p in found if p.stem == path.stem and p != path]
-        name = (
-            path.stem
-            if not stems
-            else path.name.replace(".", "_")
-            if all(p.name != path.name for p in stems)
-            else f"{path.parent.name}_{path.name.replace('.', '_')}"
-        )
-        if name in named:
-            raise InputError(
-                where=path,
-                expected="pictures of different names",
-                received=f"the name of {named[name]} again",
-                remedy="predict them into two folders",
-            )
-        named[name] = path
-    return named
+def _percent(share: float) -> str:
+    return f"{100 * share:.1f} %"
+
+
+def _counted(number: int) -> str:
+    return f"{number:,} picture{'' if number == 1 else 's'}"
+
+
+def _contradiction(both: str) -> RecipeError:
+    return RecipeError(where="command line", expected="one of the two", received=both, remedy="leave one out")

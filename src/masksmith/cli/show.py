@@ -125,6 +125,10 @@ class Show(Listener):
         """``done`` of ``total`` pictures are predicted."""
         self._advance("predicting", done, total)
 
+    def predicted_rows(self, done: int, total: int) -> None:
+        """``done`` of ``total`` rows of a large picture are predicted."""
+        self._advance("rows of pixels", done, total)
+
     def epoch(self, line: Epoch) -> None:
         """Print the line of an epoch."""
         if self.quiet:

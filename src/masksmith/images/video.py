@@ -18,6 +18,9 @@ from masksmith.images.picture import Picture
 
 VIDEOS = frozenset({".avi", ".mkv", ".mov", ".mp4"})
 
+# FFmpeg's own words on broken files would stand between our sentences; it reads this when the first video is opened.
+os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
+
 # What a container begins with, and where: Matroska, AVI, and the boxes of MP4 and QuickTime.
 _MARKS = (
     (0, b"\x1aE\xdf\xa3"),
@@ -70,9 +73,10 @@ class Video:
         self.position = 0
         """Frames that are read or passed over."""
         _check(path)
-        # FFmpeg's own words on broken files would stand between our sentences.
-        os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
+        level = cv2.utils.logging.getLogLevel()
+        cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)  # likewise OpenCV's
         self._capture = cv2.VideoCapture(str(path.absolute()), cv2.CAP_FFMPEG)
+        cv2.utils.logging.setLogLevel(level)
         if not self._capture.isOpened():
             raise _broken(path, "a broken or truncated one")
 

@@ -13,14 +13,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
 
 from masksmith import modelfile
 from masksmith.errors import RunError
-from masksmith.inference import tiler, tiling
-from masksmith.inference.prediction import Prediction
-from masksmith.inference.segmenter import Segmenter, segment
+from masksmith.inference import tiling
+from masksmith.inference.answering import Answering
+from masksmith.inference.segmenter import Segmenter
 from masksmith.inference.tiler import Block, Read
 from masksmith.limits import MAX_WINDOW_BYTES
 from masksmith.modelfile import ModelFile
@@ -29,7 +28,7 @@ MARK = "folds.json"
 """The file that tells a folder of folds from a run; its key "folds" counts them."""
 
 
-class Ensemble:
+class Ensemble(Answering):
     """What :class:`Segmenter` can do, by several of them; see :func:`masksmith.load`."""
 
     def __init__(self, members: Sequence[Segmenter]) -> None:
@@ -74,17 +73,23 @@ class Ensemble:
         """The side of the largest picture that any of them takes whole."""
         return max(member.tile_px for member in self.members)
 
-    def segment(self, image: Any) -> Prediction:  # noqa: ANN401 - see Segmenter.segment
-        """Segment one picture of any size; as :meth:`Segmenter.segment`."""
-        return segment(self, image)
+    def cut(self, tile_px: int | None = None, context_px: int | None = None) -> None:
+        """As :meth:`Answering.cut`, for each of them."""
+        for member in self.members:
+            member.cut(tile_px, context_px)
 
-    def probabilities(self, pixels_HWC: npt.NDArray[np.generic]) -> npt.NDArray[np.float32]:
-        """The mean over the members of the class probabilities (K, H, W) of conforming pixels."""
-        size = (pixels_HWC.shape[0], pixels_HWC.shape[1])
-        return tiler.whole(size, self.blocks(size, tiler.part_of(pixels_HWC)))
+    def use(self, runtime: str = "auto", pixels: float | None = None) -> str:
+        """As :meth:`Answering.use`, for each of them; the name of the first one's."""
+        names = [member.use(runtime, pixels) for member in self.members]
+        return names[0]
+
+    @property
+    def runtime(self) -> str:
+        """What the first of them computes on."""
+        return self.members[0].runtime
 
     def blocks(self, size: tuple[int, int], read: Read, *, start: int = 0) -> Iterator[Block]:
-        """The same part by part, as :meth:`Segmenter.blocks`."""
+        """The mean over the members of their probabilities; as :meth:`Answering.blocks`."""
         cuts = tiling.common([m.network for m in self.members], [m.tiling for m in self.members])
         parts = (
             member.blocks(size, read, start=start, cut=cut) for member, cut in zip(self.members, cuts, strict=True)

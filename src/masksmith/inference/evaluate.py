@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from masksmith.data.batches import PairReader
-from masksmith.inference.segmenter import Answering, choose
+from masksmith.inference.answering import Answering, choose
 from masksmith.metrics import Confusion, Layers
 
 

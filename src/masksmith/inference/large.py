@@ -17,7 +17,7 @@ from masksmith import files, images
 from masksmith.classes import IGNORE, U8
 from masksmith.errors import InputError
 from masksmith.images import Strips
-from masksmith.inference.segmenter import Answering, choose
+from masksmith.inference.answering import Answering, choose
 
 
 def segment_large(

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from masksmith.classes import U8, ClassTable
+from masksmith.images import GeoReference
 from masksmith.keys import Mask, split_layers
 
 
@@ -24,6 +25,10 @@ class Prediction:
     """The picture as it was read."""
     table: ClassTable
     source: Path | None = None
+    georeference: GeoReference | None = None
+    """Where the picture lies on the map; None if nothing says so."""
+    valid_HW: npt.NDArray[np.bool_] | None = None
+    """False where the picture itself says that there is nothing; None where all pixels are valid."""
 
     @property
     def confidence_HW(self) -> npt.NDArray[np.float32]:
@@ -42,14 +47,25 @@ class Prediction:
         layers: npt.NDArray[np.bool_] = self.mask_HW[None] == np.arange(len(self.table))[:, None, None]
         return layers
 
+    def layer(self, index: int) -> npt.NDArray[np.bool_]:
+        """Where one class is, bool (H, W)."""
+        if self.table.overlapping:
+            bits_HW: npt.NDArray[np.bool_] = (self.mask_HW >> index & 1).astype(np.bool_)
+            return bits_HW
+        layer_HW: npt.NDArray[np.bool_] = self.mask_HW == index
+        return layer_HW
+
     @property
     def color_HW3(self) -> U8:
         """The mask in class colours."""
         return self.table.decode(self.mask_HW)
 
     def shares(self) -> dict[str, float]:
-        """The share of the picture's pixels in each class, 0 … 1, by class name."""
+        """The share of the picture's valid pixels in each class, 0 … 1, by class name."""
+        valid = slice(None) if self.valid_HW is None else self.valid_HW
+        mask = self.mask_HW[valid].ravel()
         if self.table.overlapping:
-            return {n: float(layer.mean()) for n, layer in zip(self.table.names, self.layers_KHW, strict=True)}
-        counts = np.bincount(self.mask_HW.ravel(), minlength=len(self.table))
-        return {name: float(n / self.mask_HW.size) for name, n in zip(self.table.names, counts, strict=False)}
+            counts = [int(np.count_nonzero(mask >> index & 1)) for index in range(len(self.table))]
+        else:
+            counts = np.bincount(mask, minlength=len(self.table)).tolist()
+        return {name: n / max(mask.size, 1) for name, n in zip(self.table.names, counts, strict=False)}

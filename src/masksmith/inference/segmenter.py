@@ -1,6 +1,6 @@
 """Segmenter: a model file, loaded, that answers for pictures.
 
-Rule: what comes in is an array, a path or a PIL picture; what goes out is a Prediction.
+Rule: what it can do for pictures is said once, in ``answering``.
 """
 
 from __future__ import annotations
@@ -8,19 +8,13 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING
 
-import numpy as np
-import numpy.typing as npt
-
-from masksmith import images, modelfile
-from masksmith.classes import U8
-from masksmith.errors import InputError
+from masksmith import modelfile
 from masksmith.inference import tiler, tiling, views
-from masksmith.inference.prediction import Prediction
+from masksmith.inference.answering import Answering
 from masksmith.inference.tiler import Block, Read
 from masksmith.inference.tiling import Tiling
-from masksmith.keys import Mask, join_layers
 from masksmith.limits import MAX_WINDOW_BYTES
 from masksmith.modelfile import ModelFile
 from masksmith.models.unet import UNet
@@ -30,29 +24,11 @@ if TYPE_CHECKING:
     from masksmith.inference.ensemble import Ensemble
 
 
-class Answering(Protocol):
-    """What answers for pictures: a Segmenter, or an Ensemble of them."""
-
-    @property
-    def model(self) -> ModelFile:
-        """The classes, and the pixels that it takes."""
-        ...
-
-    @property
-    def identity(self) -> str:
-        """What its answers depend on besides the picture."""
-        ...
-
-    def probabilities(self, pixels_HWC: npt.NDArray[np.generic]) -> npt.NDArray[np.float32]:
-        """Class probabilities (K, H, W) of conforming pixels."""
-        ...
-
-    def blocks(self, size: tuple[int, int], read: Read, *, start: int = 0) -> Iterator[Block]:
-        """The same part by part, from row ``start`` on; ``read`` gives conforming pixels."""
-        ...
+# Side of the window that runtimes are compared on: large enough for their ratios, small enough to take no time.
+_MEASURED_PX = 512
 
 
-class Segmenter:
+class Segmenter(Answering):
     """``Segmenter(modelfile).segment(image) -> Prediction``; see :func:`load`."""
 
     def __init__(
@@ -75,7 +51,7 @@ class Segmenter:
             tta: a name in ``views.VIEWS``: the mean over so many mirror images is the answer.
             most_bytes: what the maps of one window may take in memory.
         """
-        self.model = model
+        self._model = model
         self.device = probe.device(device) if network is None else next(network.parameters()).device
         self.precision = probe.precision(precision, self.device)
         self.network = network if network is not None else model.build()
@@ -83,67 +59,55 @@ class Segmenter:
             probe.place(self.network, self.device)
         self.tta = tta
         self.tiling = tiling.choose(self.network, self.precision, most_bytes)
+        self.runtime = "torch"
         self._answer = views.mean(
             tiler.torch_answer(self.network, self.precision, overlapping=model.table.overlapping), tta
         )
 
     @property
+    def model(self) -> ModelFile:
+        """Weights, classes and preprocessing."""
+        return self._model
+
+    @property
     def identity(self) -> str:
         """What its answers depend on besides the picture."""
-        return f"{self.model.checksum} {self.precision} {self.tta} {self.tiling}"
+        return f"{self.model.checksum} {self.precision} {self.runtime} {self.tta} {self.tiling}"
 
     @property
     def tile_px(self) -> int:
         """The side of the largest picture that is predicted in one window."""
         return self.tiling.tile_px
 
-    def segment(self, image: Any) -> Prediction:  # noqa: ANN401 - PIL pictures are known by what they can do
-        """Segment one picture of any size.
+    def cut(self, tile_px: int | None = None, context_px: int | None = None) -> None:
+        """As :meth:`Answering.cut`."""
+        self.tiling = tiling.given(self.network, self.tiling, tile_px, context_px)
 
-        Args:
-            image: a path; an array (H, W) or (H, W, C) of the dtype that the training pictures
-                had, colours as RGB; or a PIL picture.
+    def use(self, runtime: str = "auto", pixels: float | None = None) -> str:
+        """As :meth:`Answering.use`."""
+        from masksmith.inference import runtimes
+        from masksmith.inference.runtimes import choosing, measuring
 
-        Raises:
-            DataError: it cannot be read, or its channels or dtype are not those of the training.
-            InputError: something else than a picture.
-        """
-        return segment(self, image)
-
-    def probabilities(self, pixels_HWC: npt.NDArray[np.generic]) -> npt.NDArray[np.float32]:
-        """Class probabilities (K, H, W) of conforming pixels; where classes overlap each from 0 to 1 by itself."""
-        size = (pixels_HWC.shape[0], pixels_HWC.shape[1])
-        return tiler.whole(size, self.blocks(size, tiler.part_of(pixels_HWC)))
+        setup = runtimes.Setup(self.precision, overlapping=self._model.table.overlapping)
+        if runtime == "auto":
+            side = min(_MEASURED_PX, self.tiling.tile_px)
+            chosen = choosing.fastest(
+                self.network, setup, lambda: measuring.made_window(self.network, side, side), pixels=pixels
+            )
+            self.runtime, answer = chosen.name, chosen.answer
+        else:
+            self.runtime, answer = runtime, runtimes.build(runtime, self.network, setup)
+        self._answer = views.mean(answer, self.tta)
+        return self.runtime
 
     def blocks(
         self, size: tuple[int, int], read: Read, *, start: int = 0, cut: Tiling | None = None
     ) -> Iterator[Block]:
-        """Class probabilities of a picture of ``size`` (height, width), part by part from the top.
-
-        Args:
-            size: of the picture, which need not be in memory.
-            read: ``read(y, x, height, width)`` gives conforming pixels (height, width, C) of a part.
-            start: a row where a block began: what lies above is left out.
-            cut: where it is cut, in place of ``tiling``.
-        """
+        """As :meth:`Answering.blocks`; ``cut`` says where the picture is cut, in place of ``tiling``."""
         standardize = self.model.preprocessing.standardize
         return tiler.blocks(
             self.network, size, lambda *part: standardize(read(*part)), cut or self.tiling, self._answer, start=start
         )
-
-
-def segment(answering: Answering, image: Any) -> Prediction:  # noqa: ANN401 - see Segmenter.segment
-    """One picture, read, brought to the pixels of the training, and answered for."""
-    source: Path | None = None
-    if isinstance(image, str | os.PathLike):
-        source = Path(image)
-        pixels = images.read(source).pixels_HWC
-    else:
-        pixels = _as_array(image)
-    model = answering.model
-    probabilities = answering.probabilities(model.preprocessing.conform(pixels, source or "image"))
-    chosen = choose(probabilities, overlapping=model.table.overlapping)
-    return Prediction(chosen, probabilities, pixels, model.table, source)
 
 
 def load(
@@ -171,33 +135,3 @@ def load(
         return ensemble.load(run, device=device, precision=precision, tta=tta, most_bytes=most_bytes)
     model = modelfile.read(Path(run))
     return Segmenter(model, device=device, precision=precision, tta=tta, most_bytes=most_bytes)
-
-
-def choose(probabilities_KHW: npt.NDArray[np.float32], *, overlapping: bool = False) -> Mask:
-    """The most probable class of each pixel, uint8 (H, W).
-
-    Of classes that overlap all that are more likely there than not, as bits, uint16 (H, W).
-    """
-    if overlapping:
-        return join_layers(probabilities_KHW >= 0.5)
-    chosen: U8 = probabilities_KHW.argmax(axis=0).astype(np.uint8)
-    return chosen
-
-
-def _as_array(image: Any) -> npt.NDArray[np.generic]:  # noqa: ANN401 - see segment
-    if hasattr(image, "convert") and hasattr(image, "mode"):  # a PIL picture
-        image = np.asarray(
-            image.convert("RGB")
-            if image.mode in {"P", "RGBA", "CMYK", "YCbCr", "LAB", "HSV"}
-            else image.convert("L")
-            if image.mode in {"1", "LA"}
-            else image
-        )
-    if not isinstance(image, np.ndarray) or image.ndim not in (2, 3) or 0 in image.shape:
-        raise InputError(
-            where="segment(image)",
-            expected="a path, an array (H, W) or (H, W, C), or a PIL picture",
-            received=f"an array of shape {image.shape}" if isinstance(image, np.ndarray) else type(image).__name__,
-            remedy="convert it first",
-        )
-    return image if image.ndim == 3 else image[..., None]

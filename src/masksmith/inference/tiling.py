@@ -55,6 +55,17 @@ def choose(network: UNet, precision: str, most_bytes: int) -> Tiling:
     return Tiling(max(side - 2 * faded, 4 * faded) // stride * stride, faded, blend=True)
 
 
+def given(network: UNet, usual: Tiling, tile_px: int | None, context_px: int | None) -> Tiling:
+    """The usual tiling with another tile or context, each rounded up to a multiple of what the network needs."""
+    grid, needed = grid_px(network), field.context_px(network)
+    tile = usual.tile_px if tile_px is None else max(grid, -(-tile_px // grid) * grid)
+    if network.padding == "valid":  # it brings its own context
+        return replace(usual, tile_px=tile)
+    context = usual.context_px if context_px is None else -(-context_px // grid) * grid
+    blend = needed is None or context < needed
+    return replace(usual, tile_px=max(tile, 4 * context) if blend else tile, context_px=context, blend=blend)
+
+
 def _bytes_per_pixel(network: UNet, precision: str) -> int:
     """What a window takes in memory by the pixel, from above: skips, the finest level's maps, logits and answers."""
     size: int = 4 if precision == "fp32" else 2

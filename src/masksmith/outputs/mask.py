@@ -6,6 +6,7 @@ Rule: classes that overlap have a file each, since one number a pixel cannot nam
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 
 import numpy as np
 
@@ -27,20 +28,25 @@ def encode(prediction: Prediction) -> bytes:
     return encode_mask(np.asarray(prediction.mask_HW, np.uint8), prediction.table)
 
 
-def encode_layers(prediction: Prediction) -> dict[str, bytes]:
+def encode_color(prediction: Prediction) -> bytes:
+    """RGB PNG in the class colours, as a picture to show; the colours of classes that overlap are mixed."""
+    return encode_picture(prediction.color_HW3)
+
+
+def encode_layers(prediction: Prediction, taken: Collection[str]) -> dict[str, bytes]:
     """A PNG of 0 and 255 for each class, by the ending of its name."""
-    layers = zip(endings(prediction.table), prediction.layers_KHW, strict=True)
+    layers = zip(endings(prediction.table, taken), prediction.layers_KHW, strict=True)
     return {ending: images.encode_png(layer_HW.astype(np.uint8) * 255) for ending, layer_HW in layers}
 
 
-def endings(table: ClassTable) -> list[str]:
-    """The class names as they end names of files: safe on every disk, each once, none that of another output."""
+def endings(table: ClassTable, taken: Collection[str]) -> list[str]:
+    """The class names as they end names of files: safe on every disk, each once, none that is taken."""
     found: list[str] = []
     for index, name in enumerate(table.names):
         safe = re.sub(r"[^\w-]+", "_", name).strip("_")[:_MOST_LETTERS] or "class"
-        taken = {"mask", "overlay", *(other.casefold() for other in found)}
-        found.append(safe if safe.casefold() not in taken else f"{safe}_{index}")
-    return found
+        known = {*taken, *(other.casefold() for other in found)}
+        found.append(safe if safe.casefold() not in known else f"{safe}_{index}")
+    return [f"{ending}.png" for ending in found]
 
 
 def encode_mask(mask_HW: U8, table: ClassTable) -> bytes:

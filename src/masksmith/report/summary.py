@@ -8,7 +8,7 @@ import numpy as np
 
 from masksmith import files
 from masksmith.data.batches import PairReader
-from masksmith.inference.segmenter import Answering, choose
+from masksmith.inference.answering import Answering, choose
 from masksmith.keys import Mask
 from masksmith.limits import FIGURE_ROWS
 from masksmith.metrics import Figures

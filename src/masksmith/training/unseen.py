@@ -19,8 +19,9 @@ from masksmith.classes import ClassTable
 from masksmith.data.batches import PairReader
 from masksmith.data.dataset import Dataset
 from masksmith.events import Listener
+from masksmith.inference.answering import choose
 from masksmith.inference.prediction import Prediction
-from masksmith.inference.segmenter import choose, load
+from masksmith.inference.segmenter import load
 from masksmith.metrics import METRICS, Confusion, Figures, Layers, summarize
 from masksmith.outputs import mask
 from masksmith.report import figures as charts

@@ -1,0 +1,35 @@
+"""ONNX Runtime as a runtime."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+
+from masksmith.inference.runtimes import graph
+from masksmith.inference.tiler import F32, Answer
+from masksmith.models.unet import UNet
+
+if TYPE_CHECKING:
+    from masksmith.inference.runtimes import Setup
+
+_ERRORS_ONLY = 3
+
+
+def single(network: UNet, setup: Setup) -> Answer:
+    """In fp32, on the processor."""
+    import onnxruntime
+
+    onnxruntime.disable_telemetry_events()  # which its builds for Windows have
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = torch.get_num_threads()
+    options.log_severity_level = _ERRORS_ONLY
+    session = onnxruntime.InferenceSession(
+        graph.exported(network, overlapping=setup.overlapping), options, providers=["CPUExecutionProvider"]
+    )
+
+    def run(x_BCHW: F32) -> F32:
+        found: F32 = session.run(None, {graph.INPUT: x_BCHW})[0]
+        return found
+
+    return graph.fitted(network, run, overlapping=setup.overlapping)

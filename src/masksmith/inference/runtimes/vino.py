@@ -1,0 +1,53 @@
+"""OpenVINO as a runtime.
+
+Rule: a graph is read from memory and never converted by OpenVINO's own tool, which reports its use to its makers.
+"""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING
+
+import torch
+
+from masksmith.inference.runtimes import graph
+from masksmith.inference.tiler import F32, Answer
+from masksmith.models.unet import UNet
+
+if TYPE_CHECKING:
+    from masksmith.inference.runtimes import Setup
+
+
+def plain(network: UNet, setup: Setup) -> Answer:
+    """In bf16 where that is the machine's precision."""
+    return _build(network, setup, setup.precision)
+
+
+def single(network: UNet, setup: Setup) -> Answer:
+    """In fp32."""
+    return _build(network, setup, "fp32")
+
+
+def _build(network: UNet, setup: Setup, precision: str) -> Answer:
+    import openvino
+
+    core = openvino.Core()
+    half = precision == "bf16" and "BF16" in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+    model = core.read_model(graph.exported(network, overlapping=setup.overlapping), b"")
+    compiled = core.compile_model(
+        model,
+        "CPU",
+        {
+            "PERFORMANCE_HINT": "LATENCY",  # one window at a time, by all threads
+            "INFERENCE_NUM_THREADS": torch.get_num_threads(),
+            "INFERENCE_PRECISION_HINT": "bf16" if half else "f32",
+        },
+    )
+    turn = threading.Lock()  # a compiled model has one place for what it computes
+
+    def run(x_BCHW: F32) -> F32:
+        with turn:
+            found: F32 = compiled(x_BCHW, share_inputs=True, share_outputs=False)[0]
+        return found
+
+    return graph.fitted(network, run, overlapping=setup.overlapping)

@@ -1,0 +1,102 @@
+"""Many pictures, one after the other: the next ones are read while the network answers for one.
+
+Rule: answers come in the order of the pictures, a broken picture is an answer too, and no more
+pictures are held than was said.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+
+from masksmith import images
+from masksmith.errors import DataError, InputError
+from masksmith.images import Picture
+from masksmith.images.video import Frame, Video
+from masksmith.inference.answering import Answering
+from masksmith.inference.prediction import Prediction
+
+LARGE_PX = 50_000_000
+"""A picture of more pixels is read when its turn has come: in colour it has 150 MB or more."""
+
+
+def segment_many(
+    answering: Answering, pictures: Iterable[str | os.PathLike[str] | Frame], *, ahead: int = 2
+) -> Iterator[tuple[Path, Prediction | InputError]]:
+    """Segment any number of pictures, decoding the next ones meanwhile.
+
+    Args:
+        answering: what ``masksmith.load`` gives.
+        pictures: paths, or frames of videos; taken one by one as they are needed.
+        ahead: how many decoded pictures may be in memory, that of the network's work included.
+
+    Yields:
+        The path and the answer, in the order of ``pictures``: for a picture that cannot be read, or
+        that the network is not made for, the error in place of a Prediction.
+    """
+    reader, source = _Reader(max(1, ahead)), iter(pictures)
+    waiting: deque[tuple[Path, Future[Picture | None]]] = deque()
+    try:
+        while True:
+            while len(waiting) < max(1, ahead) and (item := next(source, None)) is not None:
+                waiting.append(reader.submit(item if isinstance(item, Frame) else Path(item)))
+            if not waiting:
+                return
+            path, future = waiting.popleft()
+            answered = path, _answer(answering, path, future)
+            del future  # which holds the picture
+            yield answered
+            del answered
+    finally:
+        reader.close()
+
+
+def _answer(answering: Answering, path: Path, future: Future[Picture | None]) -> Prediction | InputError:
+    try:
+        read = future.result()
+        if read is None:
+            return answering.segment(path)
+        return answering.segment_picture(read, path)
+    except InputError as fault:
+        return fault
+
+
+class _Reader:
+    """Threads that decode. Frames have one of their own, since each video is read from its start on."""
+
+    def __init__(self, threads: int) -> None:
+        self._pictures = ThreadPoolExecutor(threads, thread_name_prefix="read")
+        self._frames = ThreadPoolExecutor(1, thread_name_prefix="frames")
+        self._video: Video | None = None
+
+    def submit(self, item: Path | Frame) -> tuple[Path, Future[Picture | None]]:
+        """Read an item as soon as a thread is free."""
+        if isinstance(item, Frame):
+            return item.path, self._frames.submit(self._frame, item)
+        return item, self._pictures.submit(_picture, item)
+
+    def close(self) -> None:
+        """Read nothing any more."""
+        for pool in (self._pictures, self._frames):
+            pool.shutdown(wait=False, cancel_futures=True)
+
+    def _frame(self, frame: Frame) -> Picture:
+        video = self._video
+        if video is None or video.path != frame.path or frame.number < video.position:
+            video = self._video = Video(frame.path)
+        return video.read(frame.number)
+
+
+def _picture(path: Path) -> Picture | None:
+    """The decoded picture, None for one that is too large to be read before its turn."""
+    try:
+        header = images.read_header(path, windowed=True)
+        if header.height * header.width > LARGE_PX:
+            return None
+        return images.read(path)
+    except OSError as error:  # of the way there: a folder that may not be entered, a name too long
+        received = (error.strerror or str(error)).lower()
+        raise DataError(where=path, expected="a picture", received=received, remedy="check the path") from error
