@@ -145,6 +145,9 @@ class AugmentSettings(_Section):
     brightness: float = Field(0.2, ge=0, description="shift, in standard deviations of the pictures")
     contrast: float = Field(0.2, ge=0, lt=1, description="gain, as a share of 1")
     noise: float = Field(0.05, ge=0, description="in standard deviations of the pictures")
+    shade: float = Field(
+        0.0, ge=0, description="uneven light: a slope of brightness across a crop, in standard deviations"
+    )
     blur: float = Field(0.0, ge=0, le=1, description="share of the crops that are blurred")
     callable: str | None = Field(None, description="module:name of f(image=, mask=) -> dict, in place of all the above")
 

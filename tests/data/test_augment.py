@@ -270,3 +270,18 @@ def test_callable_that_cannot_be_imported_is_named(module: str, name: str) -> No
 def test_callable_that_answers_wrongly_is_told_so(module: str, name: str, word: str) -> None:
     with pytest.raises(RecipeError, match=word):
         call_transform(load_transform(f"{module}:{name}"), *made(9, 9))
+
+
+def test_shade_is_a_slope_that_only_adds_light() -> None:
+    pixels, mask = np.zeros((40, 40, 3), np.uint8), np.zeros((40, 40), np.uint8)
+    for seed in range(8):
+        found, _ = crop(pixels, mask, 40, seed, shade=2.0)
+        assert 0 <= found.min() < 1e-6
+        assert 0 < found.max() <= 2
+        np.testing.assert_array_equal(found[..., 0], found[..., 2])
+        # From one corner to the opposite one, without a step.
+        assert {tuple(i) for i in np.argwhere(found[..., 0] == found[..., 0].max())} & {
+            (0, 0), (0, 39), (39, 0), (39, 39)
+        }  # fmt: skip
+        assert np.abs(np.diff(found[..., 0], axis=0)).max() < 0.3
+    assert (crop(pixels, mask, 40, 0)[0] == 0).all()

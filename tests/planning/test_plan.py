@@ -155,3 +155,27 @@ def test_rare_classes_are_looked_for(folder: Path) -> None:
     assert made.recipe.focus == 0.33
     assert "under 3 %" in next(c.reason for c in made.choices if c.key == "focus")
     assert planned(scenes(folder / "usual", near(0.5, 0.5, 0.35), half=10)).recipe.focus == 0
+
+
+def lit(folder: Path, levels: Sequence[float], *, color: bool = False) -> Path:
+    """Pictures of one thing whose brightness is that many times the first one's."""
+    rng = np.random.default_rng(0)
+    for number, level in enumerate(levels):
+        mask = np.zeros((64, 64), np.uint8)
+        mask[20:44, 20:44] = 1
+        picture = np.clip(level * (60 + 60 * mask + rng.integers(-12, 13, mask.shape)), 0, 255).astype(np.uint8)
+        shown = np.repeat(picture[..., None], 3, axis=2) if color else picture
+        write_image(folder / "images" / f"{number:02}.png", shown)
+        write_image(folder / "masks" / f"{number:02}.png", mask)
+    return folder
+
+
+def test_where_light_differs_it_is_varied_widely_and_unevenly(folder: Path) -> None:
+    alike = planned(lit(folder / "alike", [1, 1.02, 0.98, 1.01] * 3)).recipe.augment
+    assert (alike.brightness, alike.contrast, alike.shade) == (0.2, 0.2, 0.0)
+    differing = planned(lit(folder / "differing", [1, 0.4, 0.2, 1.9] * 3))
+    augment = differing.recipe.augment
+    assert (augment.brightness, augment.contrast, augment.shade) == (0.5, 0.5, 2.0)
+    assert "brightness differs by" in next(c.reason for c in differing.choices if c.key == "augment.brightness")
+    colored = planned(lit(folder / "colored", [1, 0.4, 0.2, 1.9] * 3, color=True)).recipe.augment
+    assert (colored.brightness, colored.shade) == (0.2, 0.0)

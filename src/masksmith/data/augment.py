@@ -193,6 +193,8 @@ def _photometric(x_HWC: F32, settings: AugmentSettings, rng: np.random.Generator
         x_HWC *= np.float32(math.exp(rng.uniform(-1, 1) * math.log1p(settings.contrast)))
     if settings.brightness:
         x_HWC += np.float32(rng.uniform(-settings.brightness, settings.brightness))
+    if settings.shade:
+        x_HWC += _slope(x_HWC.shape[0], rng) * np.float32(settings.shade)
     if settings.blur and rng.random() < settings.blur:
         x_HWC = np.asarray(cv2.GaussianBlur(x_HWC, (0, 0), rng.uniform(0.1, _BLUR_SIGMA_PX)), np.float32).reshape(
             x_HWC.shape
@@ -202,6 +204,17 @@ def _photometric(x_HWC: F32, settings: AugmentSettings, rng: np.random.Generator
         drawn: F32 = np.resize(_noise()[first : first + x_HWC.size], x_HWC.shape)
         x_HWC += drawn * np.float32(rng.uniform(0, settings.noise))
     return x_HWC
+
+
+def _slope(side: int, rng: np.random.Generator) -> F32:
+    """A plane or bowl over a crop (side, side, 1), from 0 at its lowest to at most 1: light that falls from one side."""
+    place: F32 = np.linspace(-1, 1, side, dtype=np.float32)
+    angle, strength = rng.uniform(0, 2 * math.pi), rng.uniform(0, 1)
+    slope: F32 = math.cos(angle) * place[:, None] + math.sin(angle) * place[None, :]
+    rise = slope - slope.min()
+    rise = (rise / rise.max()) ** np.float32(rng.uniform(0.5, 3))  # bent, as light falls off
+    out: F32 = (rise * np.float32(strength))[..., None]
+    return out
 
 
 @lru_cache(maxsize=1)

@@ -60,6 +60,9 @@ class Fingerprint:
     classes: tuple[ClassFacts, ...] = ()
     counted_pixels: dict[str, int] = field(default_factory=dict)
     """By split, where classes overlap: the pixels that are not ignored, of whatever classes."""
+    light: tuple[float, float] = (0.0, 0.0)
+    """How the training pictures differ in brightness (the deviation of their means, as a share of that of all pixels)
+    and in contrast (the deviation of the logarithms of their own deviations)."""
     spacing: float | None = None
     """The median side of a pixel on the earth, in the units of the coordinate system."""
 
@@ -146,6 +149,8 @@ class _Sums:
     holders: dict[str, F64] = field(default_factory=dict)
     counted: Counter[str] = field(default_factory=Counter)
     spacings: list[float] = field(default_factory=list)
+    light: list[tuple[float, float]] = field(default_factory=list)
+    """Mean and variance of each training picture, over all of its channels."""
     things: dict[int, _OfClass] = field(default_factory=lambda: defaultdict(_OfClass))
 
 
@@ -182,6 +187,7 @@ def summarize(seen: Iterable[tuple[Pair, PairFacts]], splits: Iterable[str], tab
         class_pictures={s: [int(n) for n in counts] for s, counts in sorted(sums.holders.items())},
         classes=tuple(sums.things[i].facts() for i in range(len(table))),
         counted_pixels=dict(sums.counted) if table.overlapping else {},
+        light=_light(sums.light),
         spacing=float(np.median(sums.spacings)) if sums.spacings else None,
     )
 
@@ -193,11 +199,24 @@ def _add_picture(sums: _Sums, picture: PictureFacts, split: str) -> None:
     if split == "train":
         sums.train_sizes.append((picture.height, picture.width))
     row: F64 = np.array([picture.sum_C, picture.square_C, picture.count_C])
+    if split == "train" and row[2].sum() > 0:
+        mean, square = row[:2].sum(axis=1) / row[2].sum()
+        sums.light.append((float(mean), max(0.0, float(square - mean**2))))
     for known in (sums.whole, *([sums.train] if split == "train" else [])):
         before = known.get(picture.channels)
         known[picture.channels] = row if before is None else np.add(before, row)
     if picture.bounds is not None:
         sums.spacings.append((picture.bounds[2] - picture.bounds[0]) / max(1, picture.width))
+
+
+def _light(pictures: list[tuple[float, float]]) -> tuple[float, float]:
+    means, variances = np.array(pictures, np.float64).reshape(-1, 2).T
+    inside = float(variances.mean()) if len(variances) else 0.0
+    if len(means) < 2 or inside == 0:
+        return 0.0, 0.0
+    # Pictures of one value have no contrast that could differ.
+    contrasts = 0.5 * np.log(variances[variances > 1e-6 * inside])
+    return float(means.std() / math.sqrt(inside + means.var())), float(contrasts.std())
 
 
 def _statistics(moments: dict[int, F64]) -> tuple[int, F64, F64]:

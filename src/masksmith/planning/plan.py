@@ -34,6 +34,10 @@ _LEAST_WIDTH_FOR_STEM = 4.0
 _FEWEST_WORKERS, _MOST_WORKERS = 2, 16
 # Zoom of scenes, in place of 0.8 to 1.25; in pictures of tissue this cost four points.
 _SCENE_SCALE = (0.5, 1.0)
+# Grey pictures differ in their light if brightness or contrast differ by more than this. (Measured: electron
+# microscopy 0.24 at most; fluorescence 0.43.) Then light is varied so widely.
+_LEAST_DIFFERENT_LIGHT = 0.3
+_WIDE_LIGHT, _SHADE = 0.5, 2.0
 # Highest rates; those between 4e-3 and 1e-2 gave the same with muon.
 _RATES = {
     "muon": (6e-3, "orthogonal steps bear a high rate"),
@@ -163,6 +167,35 @@ def _scale(known: Known) -> tuple[object, str]:
     return (_SCENE_SCALE, "scenes hold near and far things; crops see more around them") if window else (None, "")
 
 
+def _differing_light(known: Known) -> str:
+    """Why light is varied widely, empty where the pictures were taken alike, or their brightness has a meaning.
+
+    In colour it has: wide light cost four points on aerial pictures that differ in it (docs/experiments.md).
+    """
+    brightness, contrast = known.fingerprint.light
+    if known.fingerprint.preprocessing.channels > 1 or max(brightness, contrast) < _LEAST_DIFFERENT_LIGHT:
+        return ""
+    return f"from picture to picture brightness differs by {brightness:.0%} of a deviation, contrast by {contrast:.0%}"
+
+
+def _brightness(known: Known) -> tuple[object, str]:
+    """Where light differs between pictures, it will differ in new ones too."""
+    reason = _differing_light(known)
+    return (_WIDE_LIGHT, reason) if reason else (None, "")
+
+
+def _contrast(known: Known) -> tuple[object, str]:
+    """Likewise."""
+    reason = _differing_light(known)
+    return (_WIDE_LIGHT, "for the same reason") if reason else (None, "")
+
+
+def _shade(known: Known) -> tuple[object, str]:
+    """Who has little light, or much, has it unevenly."""
+    reason = _differing_light(known)
+    return (_SHADE, "light that differs often falls unevenly") if reason else (None, "")
+
+
 def _stem(known: Known) -> tuple[object, str]:
     """Whether full resolution is worth its cost in the blocks; the logits have it in any case."""
     side, thin = known.fingerprint.median_side, thinnest_px(known)
@@ -245,6 +278,9 @@ def _lr(known: Known) -> tuple[object, str]:
 CHOICES: dict[str, Chooser] = {
     "augment.flip": _flip,
     "augment.scale": _scale,
+    "augment.brightness": _brightness,
+    "augment.contrast": _contrast,
+    "augment.shade": _shade,
     "model.stem": _stem,
     "crop": _crop,
     "batch_size": _batch,
