@@ -130,14 +130,10 @@ def command(
     from masksmith import files
     from masksmith.cli.writing import Wanted
     from masksmith.inference import pictures as choosing
-    from masksmith.inference import segmenter
 
     found = choosing.find(pictures, recursive=recursive, every=every, output=output)
-    room = MAX_WINDOW_BYTES if max_memory is None else options.free_bytes(max_memory)
-    loaded = segmenter.load(run, device=device, tta=tta, most_bytes=room)
+    loaded = _load(run, device, tta, max_memory, runtime)
     loaded.cut(tile, overlap)
-    if runtime != "auto":  # a name that is wrong is told before any work
-        loaded.use(runtime)
     table = loaded.model.table
     cleanup = _cleanup(min_object, fill_holes, _thresholds(threshold or [], table.names))
     wanted = Wanted(words, output, table, shaping, cleanup, "-of-".join(map(str, part)) if shard else "")
@@ -154,6 +150,16 @@ def command(
         typer.echo(f"masksmith: {' '.join(str(fault).split())}", err=True)
     for last in writer.faults[-1:]:
         raise PartialFault(where=last.where, expected=last.expected, received=last.received, remedy=last.remedy)
+
+
+def _load(run: Path, device: str, tta: str, max_memory: str | None, runtime: str) -> Answering:
+    from masksmith.inference import segmenter
+
+    room = MAX_WINDOW_BYTES if max_memory is None else options.free_bytes(max_memory)
+    loaded = segmenter.load(run, device=device, tta=tta, most_bytes=room)
+    if runtime != "auto":  # a name that is wrong is told before any work
+        loaded.use(runtime)
+    return loaded
 
 
 def _work(loaded: Answering, todo: Sequence[Chosen], wanted: Wanted, quiet: bool) -> Writer:
