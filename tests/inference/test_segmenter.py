@@ -24,8 +24,8 @@ from masksmith.recipe import Recipe
 TABLE = ClassTable(make_entries(["sky", "tree", "car"]))
 
 
-def model(channels: int = 3, classes: int = 3, dtype: str = "uint8") -> ModelFile:
-    arguments = {"in_channels": channels, "num_classes": classes, "depth": 2, "width": 4}
+def model(channels: int = 3, classes: int = 3, dtype: str = "uint8", norm: str = "batch") -> ModelFile:
+    arguments = {"in_channels": channels, "num_classes": classes, "depth": 2, "width": 4, "norm": norm}
     torch.manual_seed(0)
     weights = UNet(**arguments).state_dict()
     table = TABLE if classes == 3 else ClassTable(make_entries(["no", "yes"]))
@@ -154,3 +154,15 @@ def test_missing_device_is_the_machines_fault() -> None:
 def test_choose_takes_the_most_probable() -> None:
     probabilities = np.array([[[0.2, 0.5]], [[0.7, 0.1]], [[0.1, 0.4]]], np.float32)
     assert choose(probabilities).tolist() == [[1, 0]]
+
+
+def test_what_fading_changes_is_measured_and_nothing_is_where_tiles_are_exact() -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (300, 200, 3)).astype(np.uint8)
+    exact, faded = (segmenter(norm=norm) for norm in ("batch", "instance"))
+    for one in (exact, faded):
+        one.cut(64)
+    assert exact.difference(pixels) is None
+    share = faded.difference(pixels)
+    assert share is not None
+    assert 0 < share < 0.5
+    assert faded.difference(pixels[:20, :20]) is None

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from masksmith.inference.answering import Answering
     from masksmith.inference.cleanup import CleanupSettings
     from masksmith.inference.pictures import Chosen
+    from masksmith.inference.prediction import Prediction
     from masksmith.outputs import Shaping
 
 # Of more pictures than this the table has only the first and the last, and the mean.
@@ -173,8 +174,12 @@ def _work(loaded: Answering, todo: Sequence[Chosen], wanted: Wanted, quiet: bool
         with show.Show(quiet=quiet) as shown, _signals(shown), writer:
             usual = [chosen for chosen in todo if not chosen.is_large]
             answers = segment_many(loaded, [chosen.source for chosen in usual])
+            untold = True
             for done, chosen in enumerate(usual, 1):
-                writer.put(chosen, next(answers)[1])  # no name for it: it would be held until the next is there
+                answer = next(answers)[1]
+                untold = untold and not _tell_seams(loaded, chosen, answer, shown)
+                writer.put(chosen, answer)
+                del answer  # or it would be held until the next is there
                 shown.predicted(done, len(usual))
                 if shown.wants_stop():
                     raise KeyboardInterrupt
@@ -188,6 +193,20 @@ def _work(loaded: Answering, todo: Sequence[Chosen], wanted: Wanted, quiet: bool
             typer.echo("What is written stays. The same command with --skip-existing goes on.")
         raise
     return writer
+
+
+def _tell_seams(loaded: Answering, chosen: Chosen, answer: Prediction | InputError, shown: Show) -> bool:
+    """Say once, of the first picture that is cut, what windows change that fade into each other; whether it was."""
+    if isinstance(answer, InputError):
+        return False
+    share = loaded.difference(loaded.model.preprocessing.conform(answer.pixels_HWC, chosen.shown))
+    if share is None:
+        return False
+    shown.message(
+        f"windows fade into each other, since the network looks at more than a window: in the middle of {chosen.shown}, "
+        f"cut in four, {100 * share:.2g} % of the pixels get another class than in one piece"
+    )
+    return True
 
 
 def _large(loaded: Answering, chosen: Chosen, wanted: Wanted, shown: Show) -> Mapping[str, float] | InputError:

@@ -61,6 +61,15 @@ class Answering(ABC):
         """
 
     @abstractmethod
+    def difference(self, pixels_HWC: npt.NDArray[np.generic]) -> float | None:
+        """What windows that fade into each other change, measured on the middle of a conforming picture.
+
+        Returns:
+            The share of the pixels of one window that get another class when it is cut in four; None where
+            pictures are cut exactly, or this one is not cut.
+        """
+
+    @abstractmethod
     def use(self, runtime: str = "auto", pixels: float | None = None) -> str:
         """Compute on another runtime from now on.
 

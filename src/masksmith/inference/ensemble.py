@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 
 from masksmith import modelfile
@@ -77,6 +78,11 @@ class Ensemble(Answering):
         """As :meth:`Answering.cut`, for each of them."""
         for member in self.members:
             member.cut(tile_px, context_px)
+
+    def difference(self, pixels_HWC: npt.NDArray[np.generic]) -> float | None:
+        """As :meth:`Answering.difference`, the largest of theirs."""
+        found = [share for member in self.members if (share := member.difference(pixels_HWC)) is not None]
+        return max(found, default=None)
 
     def use(self, runtime: str = "auto", pixels: float | None = None) -> str:
         """As :meth:`Answering.use`, for each of them; the name of the first one's."""

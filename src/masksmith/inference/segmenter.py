@@ -10,9 +10,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+import numpy.typing as npt
+
 from masksmith import modelfile
 from masksmith.inference import tiler, tiling, views
-from masksmith.inference.answering import Answering
+from masksmith.inference.answering import Answering, choose
 from masksmith.inference.tiler import Block, Read
 from masksmith.inference.tiling import Tiling
 from masksmith.limits import MAX_WINDOW_BYTES
@@ -82,6 +85,18 @@ class Segmenter(Answering):
     def cut(self, tile_px: int | None = None, context_px: int | None = None) -> None:
         """As :meth:`Answering.cut`."""
         self.tiling = tiling.given(self.network, self.tiling, tile_px, context_px)
+
+    def difference(self, pixels_HWC: npt.NDArray[np.generic]) -> float | None:
+        """As :meth:`Answering.difference`."""
+        if not self.tiling.blend or max(pixels_HWC.shape[:2]) <= self.tiling.tile_px:
+            return None
+        side, quarter = tiling.quarters(self.network, self.tiling)
+        top, left = (max(0, (n - side) // 2) for n in pixels_HWC.shape[:2])
+        part = pixels_HWC[top : top + side, left : left + side]
+        size, read = (part.shape[0], part.shape[1]), tiler.part_of(part)
+        whole, cut = (tiler.whole(size, self.blocks(size, read, cut=t)) for t in (Tiling(side, 0), quarter))
+        overlapping = self._model.table.overlapping
+        return float((choose(whole, overlapping=overlapping) != choose(cut, overlapping=overlapping)).mean())
 
     def use(self, runtime: str = "auto", pixels: float | None = None) -> str:
         """As :meth:`Answering.use`."""

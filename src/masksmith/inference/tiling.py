@@ -63,7 +63,16 @@ def given(network: UNet, usual: Tiling, tile_px: int | None, context_px: int | N
         return replace(usual, tile_px=tile)
     context = usual.context_px if context_px is None else -(-context_px // grid) * grid
     blend = needed is None or context < needed
+    if blend and context_px is None:  # a small tile fades over less
+        context = max(grid, min(context, tile // 4 // grid * grid))
     return replace(usual, tile_px=max(tile, 4 * context) if blend else tile, context_px=context, blend=blend)
+
+
+def quarters(network: UNet, usual: Tiling) -> tuple[int, Tiling]:
+    """The side of what fits into one window, and a tiling that cuts that in four."""
+    grid, side = grid_px(network), usual.tile_px + 2 * usual.context_px
+    tile = max(grid, side // 2 // grid * grid)
+    return side, replace(usual, tile_px=tile, context_px=min(usual.context_px, tile // 4 // grid * grid))
 
 
 def _bytes_per_pixel(network: UNet, precision: str) -> int:
