@@ -98,7 +98,7 @@ def test_grey_among_color_counts_in_every_channel() -> None:
     ("sizes", "median"), [({(10, 20): 1}, 10), ({(10, 20): 1, (30, 5): 3}, 5), ({(8, 9): 2, (50, 40): 3}, 40)]
 )
 def test_median_of_the_shorter_side(sizes: dict[tuple[int, int], int], median: int) -> None:
-    assert Fingerprint({}, sizes, two_parts().preprocessing, (), {}, {}).median_side == median
+    assert Fingerprint({}, sizes, two_parts().preprocessing, (), (), {}, {}).median_side == median
 
 
 def test_what_could_not_be_read_or_does_not_fit_is_left_out() -> None:
@@ -143,3 +143,17 @@ def test_spacing_is_the_median_side_of_a_pixel() -> None:
 def test_pixels_of_ignored_classes_are_counted_last() -> None:
     found = summed(facts("train", np.zeros((1, 4, 1), np.uint8), np.array([[0, 1, 1, IGNORE]], np.uint8)))
     assert found.class_pixels == {"train": [1, 2, 0, 1]}
+
+
+def test_the_pixels_of_each_training_picture_and_how_light_differs() -> None:
+    pixels = np.arange(16, dtype=np.uint8).reshape(4, 4, 1)
+    mask = np.zeros((4, 4), np.uint8)
+    mask[0, :3] = 1
+    parts = [facts("train", level * pixels, mask * (level == 2)) for level in (1, 2, 4)]
+    found = summed(*parts, facts("val", pixels, mask))
+    assert found.train_pixels == ((16, 0, 0), (13, 3, 0), (16, 0, 0))
+    means = np.array([7.5, 15, 30])
+    inside = np.mean([np.var(level * pixels) for level in (1, 2, 4)])
+    assert found.light[0] == pytest.approx(means.std() / np.sqrt(inside + means.var()))
+    assert found.light[1] == pytest.approx(np.log([1, 2, 4]).std())
+    assert summed(facts("train", pixels, mask)).light == (0.0, 0.0)

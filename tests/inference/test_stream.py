@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from pathlib import Path
 
 import cv2
@@ -113,33 +112,38 @@ def test_the_next_is_read_while_the_network_works(
     read: list[Path] = []
     second = threading.Event()
 
-    def slow(path: Path) -> images.Picture:
+    def noted(path: Path) -> images.Picture:
         read.append(path)
         if len(read) == 2:
             second.set()
         return images.reading.read(path)
 
-    real = stream.segmenter.segment
+    real = segmenter.probabilities
 
-    def waiting(*words: object) -> Prediction:
+    def waiting(pixels_HWC: np.ndarray) -> np.ndarray:
         assert second.wait(20)  # would never be set if reading waited for the network
-        return real(*words)  # type: ignore[arg-type]
+        return real(pixels_HWC)
 
-    monkeypatch.setattr(stream.images, "read", slow)
-    monkeypatch.setattr(stream.segmenter, "segment", waiting)
+    monkeypatch.setattr(stream.images, "read", noted)
+    monkeypatch.setattr(segmenter, "probabilities", waiting)
     next(segment_many(segmenter, paths))
-    time.sleep(0.1)
     assert sorted(read) == paths[:2]
 
 
 def test_large_pictures_are_read_when_their_turn_has_come(
     segmenter: Segmenter, paths: list[Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    threads: list[str] = []
+
+    def noted(path: Path) -> images.Picture:
+        threads.append(threading.current_thread().name)
+        return images.reading.read(path)
+
     monkeypatch.setattr(stream, "LARGE_PX", 10)
-    decoded: list[str] = []
-    monkeypatch.setattr(stream, "_Read", lambda *_: decoded.append("too early"))
+    monkeypatch.setattr(stream.images, "read", noted)
     assert [isinstance(a, Prediction) for _, a in segment_many(segmenter, paths, ahead=4)] == [True] * len(paths)
-    assert decoded == []
+    assert set(threads) == {threading.current_thread().name}  # none ahead, in a thread of its own
+    assert len(threads) == len(paths)
 
 
 def write_video(path: Path, count: int) -> Path:
