@@ -44,6 +44,9 @@ MAX_WHOLE_PIXELS = 2**27
 # 4 GB, and large enough that the context around windows costs little.
 MAX_WINDOW_BYTES = 2**30
 
+# The least that --max-memory must leave for it beside the program: below, no window of a usual network fits.
+MIN_WINDOW_BYTES = 2**26
+
 # Distinct values or colours of one mask that a scan keeps: more than ADE20K's 150 classes; a mask
 # with more is a photograph, blurred, or a map of instances, of which the most frequent tell enough.
 MAX_SCANNED_KEYS = 256

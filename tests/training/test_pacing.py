@@ -97,10 +97,9 @@ def test_a_budget_makes_a_recipe_that_repeats_it(tmp_path: Path) -> None:
     first = session.train(tmp_path / "set", tmp_path / "a", settings={**small, "budget": "6s"})
     base = recipe.load(first.path / "recipe.yaml")
     assert base.budget is None
-    # As if the machine had changed once more.
-    steps = base.steps or 0
+    assert (base.steps or 0) >= 1  # how many, the machine decides
+    # As if its speed had changed once more.
     again = base.model_copy(update={"steps": 9, "paced": ((4, 30),)})
-    assert steps > 9
     runs = [session.train(tmp_path / "set", tmp_path / name, base=again) for name in "bc"]
     models = [modelfile.read(run.path) for run in runs]
     assert models[0].recipe == models[1].recipe

@@ -57,10 +57,6 @@ Device = Annotated[str, typer.Option("--device", metavar="NAME", help="auto, cpu
 RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="Run folder that `masksmith train` made.")]
 
 
-# Below this no window of a usual network fits.
-_LEAST_ROOM = 64 * 2**20
-
-
 def process_start() -> float:
     """When this program was started, by ``time.monotonic``: a budget counts from there, not from its imports on."""
     import psutil
@@ -77,11 +73,12 @@ def free_bytes(size: str) -> int:
     import psutil
 
     from masksmith.errors import InputError
+    from masksmith.limits import MIN_WINDOW_BYTES
 
     found = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?)\s*([KMGT]?)i?B?", size.strip(), re.IGNORECASE)
     wanted = float(found[1]) * 1024 ** " KMGT".index(found[2].upper() or " ") if found else 0
     taken = psutil.Process().memory_info().rss
-    if wanted - taken < _LEAST_ROOM:
+    if wanted - taken < MIN_WINDOW_BYTES:
         raise InputError(
             where=f"--max-memory {size}",
             expected=f"a size such as 2GB, of which the program itself takes {taken / 2**20:.0f} MB",

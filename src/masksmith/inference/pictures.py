@@ -31,15 +31,20 @@ class Chosen:
     source: Path | Frame
 
     @cached_property
-    def is_large(self) -> bool:
-        """Whether it is predicted part by part; a picture that cannot be read is not, and told when its turn comes."""
+    def pixels(self) -> int:
+        """How many it has; 0 for a frame, and for a picture that cannot be read, which is told when its turn comes."""
         if isinstance(self.source, Frame):
-            return False
+            return 0
         try:
             header = images.read_header(self.source, windowed=True)
         except InputError:
-            return False
-        return header.height * header.width > MAX_WHOLE_PIXELS
+            return 0
+        return header.height * header.width
+
+    @property
+    def is_large(self) -> bool:
+        """Whether it is predicted part by part."""
+        return self.pixels > MAX_WHOLE_PIXELS
 
     @property
     def shown(self) -> str:
@@ -77,16 +82,8 @@ def find(words: Sequence[str], *, recursive: bool = False, every: int = 1, outpu
 
 def pixels(chosen: Iterable[Chosen]) -> float | None:
     """How many pixels there are in all, by the headers; None where videos are among them, which may be long."""
-    total = 0.0
-    for one in chosen:
-        if isinstance(one.source, Frame):
-            return None
-        try:
-            header = images.read_header(one.source, windowed=True)
-        except InputError:  # told when its turn comes
-            continue
-        total += header.height * header.width
-    return total
+    found = list(chosen)
+    return None if any(isinstance(one.source, Frame) for one in found) else sum(one.pixels for one in found)
 
 
 def share(chosen: Iterable[Chosen], number: int, count: int) -> list[Chosen]:
