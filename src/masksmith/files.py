@@ -61,14 +61,44 @@ def write_text(path: Path, content: str) -> None:
     write_bytes(path, content.encode("utf-8"))
 
 
-def open_map(path: Path, height: int, width: int) -> npt.NDArray[np.uint8]:
-    """Bytes (H, W) in a file, made of zeros if it is not there or of another size: unfinished work to go on with."""
-    make_folder(path.parent)
-    try:
-        fits = path.is_file() and path.stat().st_size == height * width
-        return np.memmap(path, np.uint8, "r+" if fits else "w+", shape=(height, width))
-    except OSError as error:
-        raise not_writable(path, error) from error
+class Rows:
+    """Bytes (H, W) in a file, written and read in bands of rows: unfinished work to go on with.
+
+    No map of the memory: on a full disk that ends the program without a word, and its pages count as memory.
+    """
+
+    def __init__(self, path: Path, height: int, width: int) -> None:
+        """The file is made if it is not there or of another size; errors as in :func:`write_bytes`."""
+        self.path, self.shape = path, (height, width)
+        make_folder(path.parent)
+        try:
+            if not self.is_there(path, height, width):
+                with path.open("wb") as file:
+                    file.truncate(height * width)
+        except OSError as error:
+            raise not_writable(path, error) from error
+
+    @staticmethod
+    def is_there(path: Path, height: int, width: int) -> bool:
+        """Whether there is work of that size to go on with."""
+        return path.is_file() and path.stat().st_size == height * width
+
+    def write(self, y: int, rows_HW: npt.NDArray[np.uint8]) -> None:
+        """Whole rows from row ``y`` on; they are on the disk afterwards."""
+        try:
+            with self.path.open("r+b") as file:
+                file.seek(y * self.shape[1])
+                file.write(np.ascontiguousarray(rows_HW).data)
+                file.flush()
+                os.fsync(file.fileno())
+        except OSError as error:
+            raise not_writable(self.path, error) from error
+
+    def read(self, y: int, height: int) -> npt.NDArray[np.uint8]:
+        """Up to ``height`` whole rows from row ``y`` on."""
+        height = min(height, self.shape[0] - y)
+        rows = np.fromfile(self.path, np.uint8, height * self.shape[1], offset=y * self.shape[1])
+        return rows.reshape(height, self.shape[1])
 
 
 def remove(paths: Iterable[Path]) -> None:

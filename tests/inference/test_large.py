@@ -14,7 +14,7 @@ from rasterio.transform import Affine
 from masksmith import images
 from masksmith.classes import ClassTable, make_entries
 from masksmith.data.preprocessing import Preprocessing
-from masksmith.errors import DataError, InputError
+from masksmith.errors import DataError, EnvironmentFault, InputError
 from masksmith.inference.large import segment_large
 from masksmith.inference.segmenter import Segmenter
 from masksmith.inference.tiling import Tiling
@@ -107,6 +107,26 @@ def test_killed_work_goes_on_behind_the_last_finished_row(tmp_path: Path, norm: 
     segment_large(made, path, tmp_path / "m.tif", progress=lambda done, total: told.append(done))
     assert told[0] >= 100
     np.testing.assert_array_equal(tifffile.imread(tmp_path / "m.tif"), tifffile.imread(tmp_path / "whole.tif"))
+
+
+def test_killed_while_the_result_is_written_it_is_written_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pixels, made = noise(300, 60), segmenter()
+    path = geotiff(tmp_path / "p.tif", pixels)
+
+    def full(*words: object, **options: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(images, "write_index_tiff", full)
+        with pytest.raises(EnvironmentFault, match="no space left on device"):
+            segment_large(made, path, tmp_path / "m.tif")
+    assert not (tmp_path / "m.tif").exists()
+    told: list[int] = []
+    segment_large(made, path, tmp_path / "m.tif", progress=lambda done, total: told.append(done))
+    assert told == [300]
+    np.testing.assert_array_equal(tifffile.imread(tmp_path / "m.tif"), made.segment(pixels).mask_HW)
 
 
 def test_work_of_another_picture_or_network_is_not_gone_on_with(tmp_path: Path) -> None:

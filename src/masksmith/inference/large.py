@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
+from threading import Lock
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +19,9 @@ from masksmith.classes import IGNORE, U8
 from masksmith.errors import InputError
 from masksmith.images import Strips
 from masksmith.inference.answering import Answering, choose
+
+# Rows that are counted at once.
+_BAND_ROWS = 512
 
 
 def segment_large(
@@ -51,15 +55,17 @@ def segment_large(
     _require(answering, out)
     work = _Unfinished(answering, picture, out)
     try:
-        for block in answering.blocks(work.size, work.read, start=work.rows):
-            work.take(block.y, block.x, choose(block.probabilities_KHW))
-            progress(work.rows, work.size[0])
+        if work.rows < work.size[0]:  # or it was killed while the result was written
+            for block in answering.blocks(work.size, work.read, start=work.rows):
+                work.take(block.y, block.x, choose(block.probabilities_KHW).astype(np.uint8))
+                progress(work.rows, work.size[0])
+            work.finish()
     except BaseException:
         if not work.rows:  # nothing to go on with
             work.remove()
         raise
     with files.writing(out) as file:
-        images.write_index_tiff(file, work.mask_HW, answering.model.table.palette_256, geo=images.geo_tags(picture))
+        images.write_index_tiff(file, np.memmap(work.mask.path, np.uint8, "r", shape=work.size), answering.model.table.palette_256, geo=images.geo_tags(picture))
     progress(work.size[0], work.size[0])
     shares = work.shares(answering.model.table.names)
     work.remove()
@@ -87,61 +93,70 @@ class _Unfinished:
         self.strips = Strips(picture)
         self.preprocessing = answering.model.preprocessing
         self.size = (self.strips.header.height, self.strips.header.width)
-        self._files = [out.with_name(f".{out.name}.{kind}") for kind in ("rows", "invalid", "mask")]
+        self._state, self._mask = (out.with_name(f".{out.name}.{kind}") for kind in ("rows", "mask"))
         self._identity = _identity(answering, picture)
         self.rows = self._rows_done()
         if not self.rows:
             self.remove()
-        self.mask_HW = files.open_map(self._files[2], *self.size)
-        self._invalid_HW: npt.NDArray[np.uint8] | None = None
-        if self._files[1].is_file():
-            self._invalid_HW = files.open_map(self._files[1], *self.size)
+        self.mask = files.Rows(self._mask, *self.size)
+        self._current_HW: U8 = np.empty((0, self.size[1]), np.uint8)  # the rows from ``rows`` on
+        self._invalid: list[tuple[int, int, npt.NDArray[np.bool_]]] = []
+        self._lock = Lock()
 
     def read(self, y: int, x: int, height: int, width: int) -> npt.NDArray[np.generic]:
-        """Conforming pixels; those that the file says are none are remembered."""
+        """Conforming pixels; those that the file says are none are remembered until their rows are done."""
         found = self.strips.window(y, x, height, width)
-        if found.valid_HW is not None:
-            if self._invalid_HW is None:
-                self._invalid_HW = files.open_map(self._files[1], *self.size)
-            self._invalid_HW[y : y + height, x : x + width] = ~found.valid_HW
+        if found.valid_HW is not None and not found.valid_HW.all():
+            with self._lock:  # windows are read by another thread
+                self._invalid.append((y, x, ~found.valid_HW))
         return self.preprocessing.conform(found.pixels_HWC, self.strips.path)
 
-    def take(self, y: int, x: int, mask_HW: npt.NDArray[np.generic]) -> None:
+    def take(self, y: int, x: int, mask_HW: U8) -> None:
         """A finished part. Parts come row by row, so that one that begins lower ends the row above it."""
+        height, width = mask_HW.shape
         if y > self.rows:
-            self._flush()
-            files.write_text(self._files[0], json.dumps([*self._identity, y]))
-            self.rows = y
-        part = (slice(y, y + mask_HW.shape[0]), slice(x, x + mask_HW.shape[1]))
-        if self._invalid_HW is not None:
-            mask_HW = np.where(self._invalid_HW[part] > 0, IGNORE, mask_HW)
-        self.mask_HW[part] = mask_HW
+            self._finish_row()
+        if y + height > self.rows + len(self._current_HW):
+            self._current_HW = np.empty((height, self.size[1]), np.uint8)
+        self._current_HW[:, x : x + width] = mask_HW
+
+    def finish(self) -> None:
+        """No more parts come."""
+        self._finish_row()
 
     def shares(self, names: list[str]) -> dict[str, float]:
-        """Counted strip by strip."""
+        """Counted band by band."""
         counts = np.zeros(256, np.int64)
-        for y in range(0, self.size[0], 512):
-            strip: U8 = np.asarray(self.mask_HW[y : y + 512])
-            counts += np.bincount(strip.ravel(), minlength=256)
+        for y in range(0, self.size[0], _BAND_ROWS):
+            counts += np.bincount(self.mask.read(y, _BAND_ROWS).ravel(), minlength=256)
         total = max(1, int(counts[: len(names)].sum()))
         return {name: float(n / total) for name, n in zip(names, counts, strict=False)}
 
     def remove(self) -> None:
         """Nothing is left beside the result."""
-        files.remove(self._files)
+        files.remove([self._state, self._mask])
 
-    def _flush(self) -> None:
-        for held in (self.mask_HW, self._invalid_HW):
-            if isinstance(held, np.memmap):
-                held.flush()
+    def _finish_row(self) -> None:
+        """The row of windows is on the disk before it is said to be done."""
+        last = self.rows + len(self._current_HW)
+        with self._lock:
+            for top, left, invalid_HW in self._invalid:
+                first, end = max(top, self.rows), min(top + len(invalid_HW), last)
+                if first < end:
+                    part_HW = self._current_HW[first - self.rows : end - self.rows, left : left + invalid_HW.shape[1]]
+                    part_HW[invalid_HW[first - top : end - top]] = IGNORE
+            self._invalid = [found for found in self._invalid if found[0] + len(found[2]) > last]
+        self.mask.write(self.rows, self._current_HW)
+        files.write_text(self._state, json.dumps([*self._identity, last]))
+        self.rows, self._current_HW = last, self._current_HW[:0]
 
     def _rows_done(self) -> int:
         """Of an earlier call with the same picture, network and windows; else none."""
         try:
-            *identity, rows = json.loads(self._files[0].read_text(encoding="utf-8"))
+            *identity, rows = json.loads(self._state.read_text(encoding="utf-8"))
         except (OSError, ValueError, TypeError):
             return 0
-        whole = self._files[2].is_file() and self._files[2].stat().st_size == self.size[0] * self.size[1]
+        whole = files.Rows.is_there(self._mask, *self.size)
         return int(rows) if whole and identity == self._identity and isinstance(rows, int) else 0
 
 

@@ -15,8 +15,9 @@ import numpy.typing as npt
 from masksmith.models import field
 from masksmith.models.unet import UNet
 
-# Beyond this side context costs little, and the memory that a window needs grows for nothing.
-_LARGEST_TILE_PX = 2048
+# Beyond this side context costs little, and the memory that a window needs grows for nothing. Windows that are
+# faded are larger: each pixel that more of the picture is seen from is nearer to the answer for the whole.
+_LARGEST_TILE_PX, _LARGEST_FADED_PX = 1280, 2048
 _SMALLEST_TILE_PX = 256
 # A window must answer for this many times its context, or the context would be most of the work: it is faded instead.
 _LEAST_PER_CONTEXT = 2
@@ -50,7 +51,7 @@ def choose(network: UNet, precision: str, most_bytes: int) -> Tiling:
     stride, context = network.stride, field.context_px(network)
     if context is not None and side - 2 * context >= max(_LEAST_PER_CONTEXT * context, stride):
         return Tiling(min(side - 2 * context, _LARGEST_TILE_PX) // stride * stride, context)
-    side = max(_SMALLEST_TILE_PX, min(side, _LARGEST_TILE_PX))
+    side = max(_SMALLEST_TILE_PX, min(side, _LARGEST_FADED_PX))
     faded = -(-int(side * _FADED) // stride) * stride
     return Tiling(max(side - 2 * faded, 4 * faded) // stride * stride, faded, blend=True)
 
