@@ -23,6 +23,11 @@ import numpy.typing as npt
 from masksmith.errors import EnvironmentFault, InputError, listed
 from masksmith.limits import MAX_SCAN_CACHE_BYTES
 
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
+
 
 def write_bytes(path: Path, content: bytes) -> None:
     """Write ``content`` to ``path`` atomically.
@@ -49,6 +54,7 @@ def writing(path: Path) -> Iterator[BinaryIO]:
             # mkstemp gives 0600; results are for whoever may read the folder.
             Path(name).chmod(0o644)
             Path(name).replace(path)
+            _sync_folder(path.parent)
         except BaseException:
             Path(name).unlink(missing_ok=True)
             raise
@@ -99,6 +105,53 @@ class Rows:
         height = min(height, self.shape[0] - y)
         rows = np.fromfile(self.path, np.uint8, height * self.shape[1], offset=y * self.shape[1])
         return rows.reshape(height, self.shape[1])
+
+
+def move(path: Path, to: Path) -> None:
+    """Rename a file, whatever stands under the new name; it survives a loss of power. Errors as in :func:`write_bytes`."""
+    try:
+        path.replace(to)
+        _sync_folder(to.parent)
+    except OSError as error:
+        raise not_writable(to, error) from error
+
+
+def _sync_folder(folder: Path) -> None:
+    """What was renamed in it is on the disk; Windows has no way to ask for that."""
+    if os.name == "posix":
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """A folder that no other process takes for the same work; the system frees it however this one ends.
+
+    Raises:
+        InputError: another one is at work there.
+    """
+    if fcntl is None:  # no such lock on Windows
+        yield
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise InputError(
+                where=folder,
+                expected="a folder that no other program is at work in",
+                received="one that a training is writing to",
+                remedy="wait for it to end, or give another output folder",
+            ) from error
+        except OSError:  # a file system without locks
+            pass
+        yield
+    finally:
+        os.close(handle)
 
 
 def remove(paths: Iterable[Path]) -> None:

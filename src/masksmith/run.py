@@ -31,13 +31,17 @@ _FILES = (
     "split.csv",
     "log.csv",
     "model.safetensors",
+    "model-int8.onnx",
     "state.safetensors",
+    "state.previous.safetensors",
     "metrics.json",
     "curves.png",
     "confusion.png",
     "samples.png",
     "NEXT.md",
+    "cleanup.yaml",
     "evaluation-*",
+    ".*.part",  # of a file whose writing was broken off
 )
 LOG_COLUMNS = ("epoch", "step", "loss", "miou", "lr", "pictures_per_s", "elapsed_s")
 
@@ -47,6 +51,11 @@ class Run:
     """A run folder; the files in it may not all exist yet."""
 
     path: Path
+
+    @classmethod
+    def of(cls, path: Path) -> Run:
+        """The run at a path: of the folder itself, or of a model file in it."""
+        return cls(path if path.is_dir() else path.parent)
 
     @property
     def recipe_file(self) -> Path:
@@ -64,6 +73,20 @@ class Run:
         return self.path / "state.safetensors"
 
     @property
+    def previous_state_file(self) -> Path:
+        """The state before that: it holds while the last is written, and if the disk spoils that."""
+        return self.path / "state.previous.safetensors"
+
+    @property
+    def has_state(self) -> bool:
+        """Whether there is something to go on from."""
+        return self.state_file.is_file() or self.previous_state_file.is_file()
+
+    def tidy(self) -> None:
+        """Remove what a program that was killed has left half-written."""
+        files.remove(self.path.glob(".*.part"))
+
+    @property
     def log_file(self) -> Path:
         """A line an epoch; its columns are ``LOG_COLUMNS``."""
         return self.path / "log.csv"
@@ -77,6 +100,11 @@ class Run:
     def metrics_file(self) -> Path:
         """The figures of the validation part."""
         return self.path / "metrics.json"
+
+    @property
+    def cleanup_file(self) -> Path:
+        """How masks are cleaned, as ``masksmith tune`` has chosen for its network."""
+        return self.path / "cleanup.yaml"
 
     def start(self, chosen: Recipe, table: ClassTable, dataset: Dataset, *, overwrite: bool) -> None:
         """Take the folder and write what is known before training."""

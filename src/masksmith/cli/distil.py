@@ -33,6 +33,7 @@ def command(
     settings |= {} if budget is None else {"budget": budget}
 
     from masksmith.cli import show
+    from masksmith.run import Run
     from masksmith.training import distil, session
 
     base = distil.recipe_of(teacher)
@@ -42,7 +43,7 @@ def command(
         try:
             run = session.train(data, output, settings=settings, base=base, overwrite=overwrite, listener=shown)
         except KeyboardInterrupt:
-            if (output / "state.safetensors").is_file():
+            if Run(output).has_state:
                 shown.message(f"saved; go on with: masksmith train -o {output} --resume")
             raise
     train.print_run(run.path, quiet=quiet)

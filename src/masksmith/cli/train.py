@@ -79,6 +79,7 @@ def command(
     (base or recipe.Recipe()).with_settings({k: _without_plus(v) for k, v in settings.items()})
 
     from masksmith.cli import show
+    from masksmith.run import Run
     from masksmith.training import session
 
     with show.Show(quiet=quiet) as shown:
@@ -98,7 +99,7 @@ def command(
                     listener=shown,
                 )
         except KeyboardInterrupt:
-            if (output / "state.safetensors").is_file():
+            if Run(output).has_state:
                 shown.message(f"saved; go on with: masksmith train -o {output} --resume")
             raise
     print_run(run.path, quiet=quiet)

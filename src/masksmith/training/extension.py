@@ -10,11 +10,10 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from masksmith import modelfile
 from masksmith.errors import RecipeError
 from masksmith.recipe import Recipe
 from masksmith.run import Run
-from masksmith.training import prepare
+from masksmith.training import prepare, state
 from masksmith.training.prepare import Job
 
 _LENGTHS = ("budget", "epochs", "steps")
@@ -68,7 +67,7 @@ def extend(job: Job, run: Run, more: Mapping[str, Any], started: float) -> Job:
         more: what :func:`split` found.
         started: when a budget began to run (``time.monotonic``).
     """
-    tensors, about = modelfile.read_tensors(run.state_file)
+    tensors, about = state.read(run)
     progress = about["progress"]
     done, planned = int(progress["step"]), max(int(progress["step"]), job.recipe.steps or 1)
     # One that has not come to its first step is replaced: no step was done by its rates.
@@ -81,5 +80,5 @@ def extend(job: Job, run: Run, more: Mapping[str, Any], started: float) -> Job:
     if progress["validations_since_best"]:
         # A training that patience has ended would end again at its first validation.
         fresh = {**about, "progress": {**progress, "validations_since_best": 0}}
-        modelfile.write_tensors(run.state_file, tensors, fresh)
+        state.write(run, tensors, fresh)
     return replace(job, recipe=recipe, model=replace(job.model, recipe=recipe))

@@ -171,7 +171,7 @@ def _train_one(task: _Task, number: int, left_s: float | None, listener: Listene
     if (run.path / "NEXT.md").is_file():  # the last thing that a training writes
         listener.message("trained already")
         return
-    if run.state_file.is_file():
+    if run.has_state:
         session.resume(run.path, listener=listener)
         return
     settings = task.settings(number, left_s)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import math
 import time
+from contextlib import suppress
 from dataclasses import replace
 
 import torch
@@ -52,40 +53,49 @@ def train(job: Job, run: Run, listener: Listener, *, resume: bool) -> None:  # n
     criterion = losses.build(recipe.loss, overlapping=job.model.table.overlapping, class_weights=recipe.class_weights)
     # Without an end: a budget may turn out to hold more steps than were planned.
     batches = job.batches.stream(progress.step * recipe.accumulate, None, recipe.workers)
-    clock, pace = Clock(progress), Pace(job.deadline, progress.step)
+    clock, pace, saving = Clock(progress), Pace(job.deadline, progress.step), state.Saving()
+    if not resume:
+        saving.save(run, job.network, average, bare_optimiser, progress)
     bad_in_a_row = 0
     network.train()
     try:
-        while progress.step < steps:
-            if (anew := pace.planned(progress.step, steps)) != steps:
-                job = _planned_anew(job, run, progress.step, anew, listener)
-                recipe, steps = job.recipe, anew
-            optimisation.set_rate(optimiser, optimisation.rate(recipe, progress.step, steps))
-            for _ in range(recipe.accumulate):
-                x_BCHW, y_BHW = fabric.to_device(next(batches))
-                loss = job.loss(criterion, network(x_BCHW), x_BCHW, y_BHW) / recipe.accumulate
-                fabric.backward(loss)
-                progress.add_loss(loss.item())
-            norm = fabric.clip_gradients(network, optimiser, max_norm=recipe.clip or math.inf, error_if_nonfinite=False)
-            finite = norm is None or bool(torch.isfinite(norm))
-            bad_in_a_row = 0 if finite else bad_in_a_row + 1
-            if bad_in_a_row == _MOST_BAD_STEPS:
-                raise _diverged(run, progress.step, recipe.lr)
-            if finite or precision == "fp16":  # fp16's own scaler skips the step and lowers its scale
-                optimiser.step()
-                average.update(progress.step)
-            optimiser.zero_grad()
-            progress.advance(clock.elapsed_s())
-            listener.step(progress.step, steps)
-            if progress.step % per_epoch == 0 or progress.step == steps:
-                if _end_epoch(job, run, average, progress, clock.steps_per_s(progress), listener):
-                    state.save(run, job.network, average, bare_optimiser, progress)
-                if recipe.patience and progress.validations_since_best >= recipe.patience:
-                    listener.message(f"stopped early: no better mIoU in {recipe.patience} validations")
-                    break
+        while progress.step < steps or progress.epoch_due:
+            if not progress.epoch_due:
+                if (anew := pace.planned(progress.step, steps)) != steps:
+                    job = _planned_anew(job, run, progress.step, anew, listener)
+                    recipe, steps = job.recipe, anew
+                optimisation.set_rate(optimiser, optimisation.rate(recipe, progress.step, steps))
+                for _ in range(recipe.accumulate):
+                    x_BCHW, y_BHW = fabric.to_device(next(batches))
+                    loss = job.loss(criterion, network(x_BCHW), x_BCHW, y_BHW) / recipe.accumulate
+                    fabric.backward(loss)
+                    progress.add_loss(loss.item())
+                norm = fabric.clip_gradients(
+                    network, optimiser, max_norm=recipe.clip or math.inf, error_if_nonfinite=False
+                )
+                finite = norm is None or bool(torch.isfinite(norm))
+                bad_in_a_row = 0 if finite else bad_in_a_row + 1
+                if bad_in_a_row == _MOST_BAD_STEPS:
+                    raise _diverged(run, progress.step, recipe.lr)
+                if finite or precision == "fp16":  # fp16's own scaler skips the step and lowers its scale
+                    optimiser.step()
+                    average.update(progress.step)
+                optimiser.zero_grad()
+                progress.advance(clock.elapsed_s())
+                progress.epoch_due = progress.step % per_epoch == 0 or progress.step == steps
+                listener.step(progress.step, steps)
+            if progress.epoch_due:
+                with suppress(_Stop):  # a person does not wait for a long validation: it is done again
+                    _end_epoch(job, run, average, progress, clock.steps_per_s(progress), listener)
             if listener.wants_stop():
                 state.save(run, job.network, average, bare_optimiser, progress)
                 raise KeyboardInterrupt
+            stalled = bool(recipe.patience) and progress.validations_since_best >= recipe.patience
+            if saving.is_due() or stalled or progress.step == steps:
+                saving.save(run, job.network, average, bare_optimiser, progress)
+            if stalled:
+                listener.message(f"stopped early: no better mIoU in {recipe.patience} validations")
+                break
     finally:
         batches.close()
 
@@ -123,15 +133,24 @@ class Clock:
         return (progress.step - self._first_step) / max(1e-9, time.monotonic() - self._started)
 
 
-def validate(job: Job, network: UNet) -> Figures:
+class _Stop(Exception):
+    """A signal has ended a validation."""
+
+
+def validate(job: Job, network: UNet, listener: Listener) -> Figures:
     """The figures of the validation part."""
-    return summarize(evaluate.confusion(job.segmenter(network), job.validation), job.model.table.names)
+
+    def progress(_done: int, _total: int) -> None:
+        if listener.wants_stop():
+            raise _Stop
+
+    return summarize(evaluate.confusion(job.segmenter(network), job.validation, progress), job.model.table.names)
 
 
 def _end_epoch(
     job: Job, run: Run, average: Average, progress: Progress, steps_per_s: float, listener: Listener
-) -> bool:
-    """Validate if it is time, log the line; whether it was validated."""
+) -> None:
+    """Validate if it is time, and log the line."""
     recipe, per_epoch = job.recipe, job.steps_per_epoch
     steps = recipe.steps or 1
     epoch, last = -(-progress.step // per_epoch), progress.step == steps
@@ -139,7 +158,7 @@ def _end_epoch(
         raise _diverged(run, progress.step, recipe.lr)
     miou, best = None, False
     if epoch % (recipe.validate_every or 1) == 0 or last:
-        figures = validate(job, average.network)
+        figures = validate(job, average.network, listener)
         miou = figures.mean["iou"]
         best = miou is not None and miou > progress.best_miou
         progress.validations_since_best = 0 if best else progress.validations_since_best + 1
@@ -168,7 +187,7 @@ def _end_epoch(
     run.write_log(progress.log)
     left_s = progress.elapsed_s / progress.step * (steps - progress.step)
     listener.epoch(Epoch(epoch, -(-steps // per_epoch), loss, miou, best, pictures_per_s, left_s))
-    return miou is not None or last
+    progress.epoch_due = False
 
 
 def _warn(figures: Figures, listener: Listener) -> None:

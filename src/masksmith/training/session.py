@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from masksmith import modelfile
+from masksmith import files, modelfile
 from masksmith.data import dataset, doctor
 from masksmith.data.augment import load_transform
 from masksmith.data.dataset import Dataset
@@ -72,14 +72,16 @@ def train(  # noqa: PLR0913 - the public options, each with its default
     if other is not None:
         listener.message(other.load(job.network, job.model.table.names))
     folder = Run(Path(run))
-    folder.start(job.recipe, job.model.table, settled.dataset, overwrite=overwrite)
-    job = prepare.settle_length(job, started)
-    folder.write_recipe(job.recipe)
-    made = _with_length(settled.plan, job)
-    folder.write_plan(made.to_yaml(f"masksmith plan for {data}"))
-    listener.planned([(choice.key, choice.shown, choice.reason) for choice in made.choices])
-    listener.message(f"network: {job.network.num_parameters:,} parameters")
-    return _finish(job, folder, listener, resume=False)
+    files.make_folder(folder.path)
+    with files.locked(folder.path):
+        folder.start(job.recipe, job.model.table, settled.dataset, overwrite=overwrite)
+        job = prepare.settle_length(job, started)
+        folder.write_recipe(job.recipe)
+        made = _with_length(settled.plan, job)
+        folder.write_plan(made.to_yaml(f"masksmith plan for {data}"))
+        listener.planned([(choice.key, choice.shown, choice.reason) for choice in made.choices])
+        listener.message(f"network: {job.network.num_parameters:,} parameters")
+        return _finish(job, folder, listener, resume=False)
 
 
 @dataclass(frozen=True)
@@ -160,10 +162,15 @@ def resume(
         RecipeError: a setting that would change what was trained already.
     """
     started = time.monotonic()
-    listener = listener or Listener()
     folder = Run(Path(run))
     before = folder.read_recipe()
-    settings, more = extension.split(settings or {})
+    with files.locked(folder.path):
+        folder.tidy()
+        return _resume(folder, before, settings or {}, listener or Listener(), started)
+
+
+def _resume(folder: Run, before: Recipe, settings: Mapping[str, object], listener: Listener, started: float) -> Run:
+    settings, more = extension.split(settings)
     _require_resumable(settings)
     state.require(folder)
     found = folder.read_dataset()
@@ -197,6 +204,7 @@ def _require_resumable(settings: Mapping[str, object]) -> None:
 
 def _finish(job: prepare.Job, folder: Run, listener: Listener, *, resume: bool) -> Run:
     loop.train(job, folder, listener, resume=resume)
+    files.remove([folder.previous_state_file])  # of use only while there is more to come
     if not folder.model_file.is_file():
         raise RunError(
             where=folder.path,

@@ -1,21 +1,29 @@
 """The training state on disk: all that decides the rest of a training.
 
-Rule: a training that is stopped and resumed gives the same weights, to the bit, as one that is not.
+Rule: a training that is stopped and resumed gives the same weights, to the bit, as one that is not; the state
+before the last is kept, so that a file that the disk has spoilt costs a minute and not the training.
 """
 
 from __future__ import annotations
 
 import math
+import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from masksmith import modelfile
+from masksmith import files, modelfile
 from masksmith.errors import RunError
 from masksmith.run import Run
 from masksmith.training.averaging import Average
+
+# So much work a kill may cost.
+_EVERY_S = 60.0
+# Of the time of a training, for writing states of networks so large that a minute is too often.
+_MOST_SHARE = 0.02
 
 
 @dataclass
@@ -29,6 +37,8 @@ class Progress:
     loss_count: int = 0
     bad_count: int = 0
     """Batches of this epoch whose loss was no number."""
+    epoch_due: bool = False
+    """Whether the epoch has ended that this step was the last of, but is not validated yet."""
     elapsed_s: float = 0.0
     log: list[list[float | int | None]] = field(default_factory=list)
 
@@ -46,14 +56,59 @@ class Progress:
         self.elapsed_s = elapsed_s
 
 
+class Saving:
+    """When the state is saved: each minute, or so much more seldom that it takes little of the time."""
+
+    def __init__(self) -> None:
+        """The clock begins to run."""
+        self._next = time.monotonic() + _EVERY_S
+
+    def is_due(self) -> bool:
+        """Whether it is time."""
+        return time.monotonic() >= self._next
+
+    def save(
+        self, run: Run, network: nn.Module, average: Average, optimiser: torch.optim.Optimizer, progress: Progress
+    ) -> None:
+        """As :func:`save`; what it took decides when the next is due."""
+        begun = time.monotonic()
+        save(run, network, average, optimiser, progress)
+        done = time.monotonic()
+        self._next = done + max(_EVERY_S, (done - begun) / _MOST_SHARE)
+
+
 def save(run: Run, network: nn.Module, average: Average, optimiser: torch.optim.Optimizer, progress: Progress) -> None:
     """Write everything, atomically; random numbers other than torch's follow from the step."""
     tensors: dict[str, Tensor] = {"rng": torch.get_rng_state()}
+    if torch.cuda.is_available():
+        tensors["rng_cuda"] = torch.cuda.get_rng_state()
     tensors |= {f"network.{k}": v for k, v in network.state_dict().items()}
     tensors |= {f"average.{k}": v for k, v in average.network.state_dict().items()}
     for index, entry in optimiser.state_dict()["state"].items():
         tensors |= {f"optimiser.{index}.{k}": v for k, v in entry.items() if isinstance(v, Tensor)}
-    modelfile.write_tensors(run.state_file, tensors, {"progress": vars(progress)})
+    write(run, tensors, {"progress": vars(progress)})
+
+
+def write(run: Run, tensors: Mapping[str, Tensor], about: Mapping[str, Any]) -> None:
+    """Write a state; the last one is kept beside it, and holds while this one is being written."""
+    if run.state_file.is_file():
+        files.move(run.state_file, run.previous_state_file)
+    modelfile.write_tensors(run.state_file, tensors, about)
+
+
+def read(run: Run) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """The newest state that is whole: tensors, and what is not a tensor.
+
+    Raises:
+        RunError: there is none.
+    """
+    require(run)
+    try:
+        return modelfile.read_tensors(run.state_file)
+    except RunError:  # spoilt, or its writing was broken off
+        if not run.previous_state_file.is_file():
+            raise
+        return modelfile.read_tensors(run.previous_state_file)
 
 
 def require(run: Run) -> None:
@@ -62,11 +117,11 @@ def require(run: Run) -> None:
     Raises:
         RunError: there is none.
     """
-    if not run.state_file.is_file():
+    if not run.has_state:
         raise RunError(
             where=run.path,
             expected="a training that was interrupted",
-            received="a run without state.safetensors",
+            received="a run without state.safetensors, as one that was ended before its first step",
             remedy="start it anew with --overwrite",
         )
 
@@ -77,8 +132,7 @@ def restore(run: Run, network: nn.Module, average: Average, optimiser: torch.opt
     Raises:
         RunError: no state, a damaged one, or one of another network.
     """
-    require(run)
-    tensors, about = modelfile.read_tensors(run.state_file)
+    tensors, about = read(run)
     try:
         network.load_state_dict(_under("network.", tensors))
         average.network.load_state_dict(_under("average.", tensors))
@@ -100,6 +154,8 @@ def restore(run: Run, network: nn.Module, average: Average, optimiser: torch.opt
         state.setdefault(int(index), {})[name] = torch.empty_like(like).copy_(tensor) if same else tensor
     optimiser.load_state_dict({"state": state, "param_groups": optimiser.state_dict()["param_groups"]})
     torch.set_rng_state(tensors["rng"])
+    if "rng_cuda" in tensors and torch.cuda.is_available():
+        torch.cuda.set_rng_state(tensors["rng_cuda"])
     return Progress(**about["progress"])
 
 
