@@ -14,11 +14,13 @@ from masksmith import images
 from masksmith.classes import ClassTable, make_entries
 from masksmith.data.preprocessing import Preprocessing
 from masksmith.errors import DataError
+from masksmith.images import Picture
 from masksmith.images.video import Frame, Video, frames
 from masksmith.inference import stream
 from masksmith.inference.prediction import Prediction
 from masksmith.inference.segmenter import Segmenter
 from masksmith.inference.stream import segment_many
+from masksmith.inference.team import Team
 from masksmith.modelfile import ModelFile
 from masksmith.models.unet import UNet
 from masksmith.recipe import Recipe
@@ -54,6 +56,29 @@ def test_answers_are_those_of_segment_in_order(segmenter: Segmenter, paths: list
         np.testing.assert_array_equal(answer.pixels_HWC, alone.pixels_HWC)
         assert answer.source == path
         assert (answer.georeference, answer.valid_HW) == (alone.georeference, alone.valid_HW) == (None, None)
+
+
+def test_a_team_answers_for_several_at_a_time_in_order(paths: list[Path], segmenter: Segmenter) -> None:
+    """Each member waits until the other has a picture too: they must be at work together."""
+    met = threading.Barrier(2, timeout=60)
+
+    class Meeting(Segmenter):
+        def segment_picture(self, picture: Picture, source: Path | None = None) -> Prediction:
+            met.wait()
+            return super().segment_picture(picture, source)
+
+    team = Team([Meeting(segmenter.model, device="cpu", precision="fp32") for _ in range(2)])
+    found = list(team.segment_many(paths[:6]))
+    assert [path for path, _ in found] == paths[:6]
+    for path, answer in found:
+        assert isinstance(answer, Prediction)
+        np.testing.assert_array_equal(answer.probabilities_KHW, segmenter.segment(path).probabilities_KHW)
+
+
+def test_a_broken_picture_of_a_team_is_an_answer_too(paths: list[Path], segmenter: Segmenter) -> None:
+    paths[1].write_bytes(b"")
+    answers = [answer for _, answer in Team([segmenter, segmenter]).segment_many(paths)]
+    assert [isinstance(answer, Prediction) for answer in answers] == [True, False, *[True] * 5]
 
 
 def test_place_and_validity_come_along(segmenter: Segmenter, tmp_path: Path) -> None:

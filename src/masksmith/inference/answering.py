@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -40,6 +40,11 @@ class Answering(ABC):
     @abstractmethod
     def identity(self) -> str:
         """What its answers depend on besides the picture."""
+
+    @property
+    def several(self) -> Sequence[Answering]:
+        """Those that can answer at the same time, each for a picture of its own."""
+        return (self,)
 
     @abstractmethod
     def blocks(self, size: tuple[int, int], read: Read, *, start: int = 0) -> Iterator[Block]:
@@ -143,12 +148,15 @@ class Answering(ABC):
         out: str | os.PathLike[str],
         *,
         overwrite: bool = False,
+        thresholds: Mapping[str, float] | None = None,
         progress: Callable[[int, int], None] = lambda done, total: None,
     ) -> dict[str, float]:
         """Write the mask of a picture larger than memory; see :func:`masksmith.inference.large.segment_large`."""
         from masksmith.inference import large
 
-        return large.segment_large(self, Path(picture), Path(out), overwrite=overwrite, progress=progress)
+        return large.segment_large(
+            self, Path(picture), Path(out), overwrite=overwrite, thresholds=thresholds, progress=progress
+        )
 
 
 def choose(probabilities_KHW: npt.NDArray[np.float32], *, overlapping: bool = False) -> Mask:

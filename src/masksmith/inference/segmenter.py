@@ -16,7 +16,7 @@ import numpy.typing as npt
 from masksmith import modelfile
 from masksmith.inference import tiler, tiling, views
 from masksmith.inference.answering import Answering, choose
-from masksmith.inference.tiler import Block, Read
+from masksmith.inference.tiler import Answer, Block, Read
 from masksmith.inference.tiling import Tiling
 from masksmith.limits import MAX_WINDOW_BYTES
 from masksmith.modelfile import ModelFile
@@ -25,6 +25,7 @@ from masksmith.planning import probe
 
 if TYPE_CHECKING:
     from masksmith.inference.ensemble import Ensemble
+    from masksmith.inference.team import Team
 
 
 # Side of the window that runtimes are compared on: large enough for their ratios, small enough to take no time.
@@ -62,6 +63,8 @@ class Segmenter(Answering):
             probe.place(self.network, self.device)
         self.tta = tta
         self.tiling = tiling.choose(self.network, self.precision, most_bytes)
+        self.quantized: Path | None = None
+        """Where its int8 graph lies, if one was made; read when a runtime of it is asked for."""
         self.runtime = "torch"
         self._answer = views.mean(
             tiler.torch_answer(self.network, self.precision, overlapping=model.table.overlapping), tta
@@ -103,17 +106,34 @@ class Segmenter(Answering):
         from masksmith.inference import runtimes
         from masksmith.inference.runtimes import choosing, measuring
 
-        setup = runtimes.Setup(self.precision, overlapping=self._model.table.overlapping)
+        if runtime == runtimes.INT8:
+            runtime = runtimes.int8_name()
+        setup = runtimes.Setup(
+            self.precision, overlapping=self._model.table.overlapping, quantized=self._int8_graph(runtime)
+        )
         if runtime == "auto":
             side = min(_MEASURED_PX, self.tiling.tile_px)
             chosen = choosing.fastest(
                 self.network, setup, lambda: measuring.made_window(self.network, side, side), pixels=pixels
             )
-            self.runtime, answer = chosen.name, chosen.answer
+            self.take(chosen.name, chosen.answer)
         else:
-            self.runtime, answer = runtime, runtimes.build(runtime, self.network, setup)
-        self._answer = views.mean(answer, self.tta)
+            self.take(runtime, runtimes.build(runtime, self.network, setup))
         return self.runtime
+
+    def take(self, name: str, answer: Answer) -> None:
+        """Compute by ``answer`` of the runtime ``name`` from now on."""
+        self.runtime, self._answer = name, views.mean(answer, self.tta)
+
+    def _int8_graph(self, runtime: str) -> bytes | None:
+        """What the runtime needs of it; nothing where its libraries are missing, which is told before."""
+        from masksmith.inference import runtimes
+        from masksmith.inference.runtimes import int8
+
+        wanted = runtime in runtimes.RUNTIMES and runtimes.RUNTIMES[runtime].quantized
+        if self.quantized is None or not wanted or runtimes.missing(runtime):
+            return None
+        return int8.read(self.quantized, self._model.checksum)
 
     def blocks(
         self, size: tuple[int, int], read: Read, *, start: int = 0, cut: Tiling | None = None
@@ -132,10 +152,11 @@ def load(
     precision: str = "auto",
     tta: str = "none",
     most_bytes: int = MAX_WINDOW_BYTES,
-) -> Segmenter | Ensemble:
+) -> Segmenter | Ensemble | Team:
     """The trained network of a run folder (or of a model file), ready to segment; arguments as of :class:`Segmenter`.
 
-    A folder that ``masksmith folds`` made gives an :class:`Ensemble` of its folds, used likewise.
+    A folder that ``masksmith folds`` made gives an :class:`Ensemble` of its folds, used likewise; several devices,
+    as "cuda:0,cuda:1", give a :class:`Team`, which answers for a picture on each of them at a time.
 
     >>> import masksmith
     >>> mask = masksmith.load("runs/cells").segment("picture.png").mask_HW  # doctest: +SKIP
@@ -144,9 +165,15 @@ def load(
         RunError: no run folder, or a damaged one.
         EnvironmentFault: no such device.
     """
-    from masksmith.inference import ensemble  # which is made of Segmenters
+    from masksmith.inference import ensemble, team  # which are made of Segmenters
+    from masksmith.inference.runtimes import int8
 
+    if "," in device:
+        names = [name.strip() for name in device.split(",")]
+        return team.Team([load(run, device=n, precision=precision, tta=tta, most_bytes=most_bytes) for n in names])
     if ensemble.is_ensemble(Path(run)):
         return ensemble.load(run, device=device, precision=precision, tta=tta, most_bytes=most_bytes)
     model = modelfile.read(Path(run))
-    return Segmenter(model, device=device, precision=precision, tta=tta, most_bytes=most_bytes)
+    loaded = Segmenter(model, device=device, precision=precision, tta=tta, most_bytes=most_bytes)
+    loaded.quantized = int8.beside(Path(run))
+    return loaded

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
+from queue import SimpleQueue
 
 from masksmith import images
 from masksmith.errors import DataError, InputError
@@ -19,13 +20,15 @@ from masksmith.images.video import Frame, Video
 from masksmith.inference.answering import Answering
 from masksmith.inference.prediction import Prediction
 
+Answer = Prediction | InputError
+
 LARGE_PX = 50_000_000
 """A picture of more pixels is read when its turn has come: in colour it has 150 MB or more."""
 
 
 def segment_many(
     answering: Answering, pictures: Iterable[str | os.PathLike[str] | Frame], *, ahead: int = 2
-) -> Iterator[tuple[Path, Prediction | InputError]]:
+) -> Iterator[tuple[Path, Answer]]:
     """Segment any number of pictures, decoding the next ones meanwhile.
 
     Args:
@@ -37,24 +40,29 @@ def segment_many(
         The path and the answer, in the order of ``pictures``: for a picture that cannot be read, or
         that the network is not made for, the error in place of a Prediction.
     """
-    reader, source = _Reader(max(1, ahead)), iter(pictures)
-    waiting: deque[tuple[Path, Future[Picture | None]]] = deque()
+    answerers = _Answerers(answering.several)
+    ahead = max(1, ahead, answerers.at_once)
+    reader, source = _Reader(ahead), iter(pictures)
+    waiting: deque[tuple[Path, Callable[[], Answer]]] = deque()
     try:
         while True:
-            while len(waiting) < max(1, ahead) and (item := next(source, None)) is not None:
-                waiting.append(reader.submit(item if isinstance(item, Frame) else Path(item)))
+            while len(waiting) < ahead and (item := next(source, None)) is not None:
+                path, future = reader.submit(item if isinstance(item, Frame) else Path(item))
+                waiting.append((path, answerers.submit(path, future)))
+                del future  # which holds the picture
             if not waiting:
                 return
-            path, future = waiting.popleft()
-            answered = path, _answer(answering, path, future)
-            del future  # which holds the picture
+            path, answer = waiting.popleft()
+            answered = path, answer()
+            del answer
             yield answered
             del answered
     finally:
+        answerers.close()
         reader.close()
 
 
-def _answer(answering: Answering, path: Path, future: Future[Picture | None]) -> Prediction | InputError:
+def _answer(answering: Answering, path: Path, future: Future[Picture | None]) -> Answer:
     try:
         read = future.result()
         if read is None:
@@ -62,6 +70,37 @@ def _answer(answering: Answering, path: Path, future: Future[Picture | None]) ->
         return answering.segment_picture(read, path)
     except InputError as fault:
         return fault
+
+
+class _Answerers:
+    """One that answers when it is asked to, or a thread for each of several."""
+
+    def __init__(self, several: Sequence[Answering]) -> None:
+        # One more than there are devices, so that none of them waits for a picture.
+        self.at_once = len(several) + 1 if len(several) > 1 else 1
+        self._first = several[0]
+        self._idle: SimpleQueue[Answering] = SimpleQueue()
+        for one in several:
+            self._idle.put(one)
+        self._pool = ThreadPoolExecutor(len(several), thread_name_prefix="answer") if len(several) > 1 else None
+
+    def submit(self, path: Path, future: Future[Picture | None]) -> Callable[[], Answer]:
+        """What gives the answer for a picture that is being read."""
+        if self._pool is None:
+            return lambda: _answer(self._first, path, future)
+        return self._pool.submit(self._by_idle, path, future).result
+
+    def close(self) -> None:
+        """Begin no more answers."""
+        if self._pool is not None:
+            self._pool.shutdown(wait=False, cancel_futures=True)
+
+    def _by_idle(self, path: Path, future: Future[Picture | None]) -> Answer:
+        answering = self._idle.get()
+        try:
+            return _answer(answering, path, future)
+        finally:
+            self._idle.put(answering)
 
 
 class _Reader:

@@ -12,18 +12,19 @@ from masksmith.errors import EnvironmentFault
 
 
 def device(wanted: str = "auto") -> torch.device:
-    """The device called "cpu", "cuda" or "mps", or for "auto" the fastest there is.
+    """The device called "cpu", "cuda", "cuda:1" (the second card) or "mps", or for "auto" the fastest there is.
 
     Raises:
         EnvironmentFault: this machine has none of that name.
     """
-    available = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
+    cards = [f"cuda:{number}" for number in range(torch.cuda.device_count())]
+    names = [*(["cuda", *cards] if cards else []), *(["mps"] if torch.backends.mps.is_available() else []), "cpu"]
     if wanted == "auto":
-        return torch.device(next(name for name, there in available.items() if there))
-    if not available.get(wanted, False):
+        return torch.device(names[0])
+    if wanted not in names:
         raise EnvironmentFault(
             where=f"device={wanted}",
-            expected="a device of this machine: " + ", ".join(name for name, there in available.items() if there),
+            expected="a device of this machine: " + ", ".join(names),
             received=wanted,
             remedy="choose one of these, or leave it at auto",
         )
