@@ -53,7 +53,10 @@ GroupBy = Annotated[
 ]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace earlier results.")]
 Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="Print results and errors only.")]
-Device = Annotated[str, typer.Option("--device", metavar="NAME", help="auto, cpu, cuda or mps.")]
+Device = Annotated[str, typer.Option("--device", metavar="NAME", help="auto, cpu, cuda, cuda:1 or mps.")]
+Cleanup = Annotated[
+    str, typer.Option("--cleanup", metavar="HOW", help="auto: as `masksmith tune` has chosen, if it has; or none.")
+]
 RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="Run folder that `masksmith train` made.")]
 
 

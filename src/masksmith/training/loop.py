@@ -48,14 +48,15 @@ def train(job: Job, run: Run, listener: Listener, *, resume: bool) -> None:  # n
     fabric = _fabric(device, precision)
     average = Average(job.network, recipe.ema)
     bare_optimiser = optimisation.optimiser(job.network, recipe)
-    progress = state.restore(run, job.network, average, bare_optimiser) if resume else Progress()
+    parts = state.Parts(job.network, average, bare_optimiser, fabric.strategy.precision)
+    progress = state.restore(run, parts) if resume else Progress()
     network, optimiser = fabric.setup(job.network, bare_optimiser)
     criterion = losses.build(recipe.loss, overlapping=job.model.table.overlapping, class_weights=recipe.class_weights)
     # Without an end: a budget may turn out to hold more steps than were planned.
     batches = job.batches.stream(progress.step * recipe.accumulate, None, recipe.workers)
     clock, pace, saving = Clock(progress), Pace(job.deadline, progress.step), state.Saving()
     if not resume:
-        saving.save(run, job.network, average, bare_optimiser, progress)
+        saving.save(run, parts, progress)
     bad_in_a_row = 0
     network.train()
     try:
@@ -70,10 +71,7 @@ def train(job: Job, run: Run, listener: Listener, *, resume: bool) -> None:  # n
                     loss = job.loss(criterion, network(x_BCHW), x_BCHW, y_BHW) / recipe.accumulate
                     fabric.backward(loss)
                     progress.add_loss(loss.item())
-                norm = fabric.clip_gradients(
-                    network, optimiser, max_norm=recipe.clip or math.inf, error_if_nonfinite=False
-                )
-                finite = norm is None or bool(torch.isfinite(norm))
+                finite = _clip(fabric, network, optimiser, recipe.clip or math.inf)
                 bad_in_a_row = 0 if finite else bad_in_a_row + 1
                 if bad_in_a_row == _MOST_BAD_STEPS:
                     raise _diverged(run, progress.step, recipe.lr)
@@ -88,11 +86,11 @@ def train(job: Job, run: Run, listener: Listener, *, resume: bool) -> None:  # n
                 with suppress(_Stop):  # a person does not wait for a long validation: it is done again
                     _end_epoch(job, run, average, progress, clock.steps_per_s(progress), listener)
             if listener.wants_stop():
-                state.save(run, job.network, average, bare_optimiser, progress)
+                state.save(run, parts, progress)
                 raise KeyboardInterrupt
             stalled = bool(recipe.patience) and progress.validations_since_best >= recipe.patience
             if saving.is_due() or stalled or progress.step == steps:
-                saving.save(run, job.network, average, bare_optimiser, progress)
+                saving.save(run, parts, progress)
             if stalled:
                 listener.message(f"stopped early: no better mIoU in {recipe.patience} validations")
                 break
@@ -103,6 +101,12 @@ def train(job: Job, run: Run, listener: Listener, *, resume: bool) -> None:  # n
 def _fabric(device: torch.device, precision: str) -> Fabric:
     logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # it announces the precision by itself
     return Fabric(accelerator=device.type, devices=1, precision=_FABRIC_PRECISION[precision])  # type: ignore[arg-type]  # one of its names
+
+
+def _clip(fabric: Fabric, network: torch.nn.Module, optimiser: torch.optim.Optimizer, most: float) -> bool:
+    """Bound the norm of all gradients together; whether they are numbers."""
+    norm = fabric.clip_gradients(network, optimiser, max_norm=most, error_if_nonfinite=False)
+    return norm is None or bool(torch.isfinite(norm))
 
 
 def _planned_anew(job: Job, run: Run, step: int, steps: int, listener: Listener) -> Job:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import torch
+from lightning_fabric.plugins import Precision
 from torch import Tensor, nn
 
 from masksmith import files, modelfile
@@ -56,6 +57,17 @@ class Progress:
         self.elapsed_s = elapsed_s
 
 
+@dataclass(frozen=True)
+class Parts:
+    """What changes while a network is trained, besides the progress."""
+
+    network: nn.Module
+    average: Average
+    optimiser: torch.optim.Optimizer
+    precision: Precision
+    """Fabric's: the scale of fp16's gradients, nothing for others."""
+
+
 class Saving:
     """When the state is saved: each minute, or so much more seldom that it takes little of the time."""
 
@@ -67,26 +79,24 @@ class Saving:
         """Whether it is time."""
         return time.monotonic() >= self._next
 
-    def save(
-        self, run: Run, network: nn.Module, average: Average, optimiser: torch.optim.Optimizer, progress: Progress
-    ) -> None:
+    def save(self, run: Run, parts: Parts, progress: Progress) -> None:
         """As :func:`save`; what it took decides when the next is due."""
         begun = time.monotonic()
-        save(run, network, average, optimiser, progress)
+        save(run, parts, progress)
         done = time.monotonic()
         self._next = done + max(_EVERY_S, (done - begun) / _MOST_SHARE)
 
 
-def save(run: Run, network: nn.Module, average: Average, optimiser: torch.optim.Optimizer, progress: Progress) -> None:
+def save(run: Run, parts: Parts, progress: Progress) -> None:
     """Write everything, atomically; random numbers other than torch's follow from the step."""
     tensors: dict[str, Tensor] = {"rng": torch.get_rng_state()}
     if torch.cuda.is_available():
         tensors["rng_cuda"] = torch.cuda.get_rng_state()
-    tensors |= {f"network.{k}": v for k, v in network.state_dict().items()}
-    tensors |= {f"average.{k}": v for k, v in average.network.state_dict().items()}
-    for index, entry in optimiser.state_dict()["state"].items():
+    tensors |= {f"network.{k}": v for k, v in parts.network.state_dict().items()}
+    tensors |= {f"average.{k}": v for k, v in parts.average.network.state_dict().items()}
+    for index, entry in parts.optimiser.state_dict()["state"].items():
         tensors |= {f"optimiser.{index}.{k}": v for k, v in entry.items() if isinstance(v, Tensor)}
-    write(run, tensors, {"progress": vars(progress)})
+    write(run, tensors, {"progress": vars(progress), "precision": parts.precision.state_dict()})
 
 
 def write(run: Run, tensors: Mapping[str, Tensor], about: Mapping[str, Any]) -> None:
@@ -126,7 +136,7 @@ def require(run: Run) -> None:
         )
 
 
-def restore(run: Run, network: nn.Module, average: Average, optimiser: torch.optim.Optimizer) -> Progress:
+def restore(run: Run, parts: Parts) -> Progress:
     """Read everything back in place.
 
     Raises:
@@ -134,8 +144,8 @@ def restore(run: Run, network: nn.Module, average: Average, optimiser: torch.opt
     """
     tensors, about = read(run)
     try:
-        network.load_state_dict(_under("network.", tensors))
-        average.network.load_state_dict(_under("average.", tensors))
+        parts.network.load_state_dict(_under("network.", tensors))
+        parts.average.network.load_state_dict(_under("average.", tensors))
     except RuntimeError as error:
         raise RunError(
             where=run.state_file,
@@ -145,6 +155,7 @@ def restore(run: Run, network: nn.Module, average: Average, optimiser: torch.opt
         ) from error
     # The fused optimisers walk parameter and state side by side in memory, so that a state must
     # have its parameter's memory layout (channels-last), which a file does not keep.
+    optimiser = parts.optimiser
     parameters = [p for group in optimiser.param_groups for p in group["params"]]
     state: dict[int, dict[str, Any]] = {}
     for key, tensor in _under("optimiser.", tensors).items():
@@ -153,6 +164,8 @@ def restore(run: Run, network: nn.Module, average: Average, optimiser: torch.opt
         same = tensor.shape == like.shape
         state.setdefault(int(index), {})[name] = torch.empty_like(like).copy_(tensor) if same else tensor
     optimiser.load_state_dict({"state": state, "param_groups": optimiser.state_dict()["param_groups"]})
+    if about.get("precision"):
+        parts.precision.load_state_dict(about["precision"])
     torch.set_rng_state(tensors["rng"])
     if "rng_cuda" in tensors and torch.cuda.is_available():
         torch.cuda.set_rng_state(tensors["rng_cuda"])
