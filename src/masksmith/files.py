@@ -11,6 +11,7 @@ import hashlib
 import os
 import shutil
 import sqlite3
+import sys
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -23,10 +24,8 @@ import numpy.typing as npt
 from masksmith.errors import EnvironmentFault, InputError, listed
 from masksmith.limits import MAX_SCAN_CACHE_BYTES
 
-try:
+if sys.platform != "win32":
     import fcntl
-except ImportError:  # Windows
-    fcntl = None  # type: ignore[assignment]
 
 
 def write_bytes(path: Path, content: bytes) -> None:
@@ -68,14 +67,16 @@ def write_text(path: Path, content: str) -> None:
 
 
 class Rows:
-    """Bytes (H, W) in a file, written and read in bands of rows: unfinished work to go on with.
+    """Bytes (1, H, W) in a file, written and read in bands of rows: unfinished work to go on with.
 
     No map of the memory: on a full disk that ends the program without a word, and its pages count as memory.
     """
 
+    dtype = np.dtype(np.uint8)
+
     def __init__(self, path: Path, height: int, width: int) -> None:
         """The file is made if it is not there or of another size; errors as in :func:`write_bytes`."""
-        self.path, self.shape = path, (height, width)
+        self.path, self.shape = path, (1, height, width)
         make_folder(path.parent)
         try:
             if not self.is_there(path, height, width):
@@ -93,18 +94,19 @@ class Rows:
         """Whole rows from row ``y`` on; they are on the disk afterwards."""
         try:
             with self.path.open("r+b") as file:
-                file.seek(y * self.shape[1])
+                file.seek(y * self.shape[2])
                 file.write(np.ascontiguousarray(rows_HW).data)
                 file.flush()
                 os.fsync(file.fileno())
         except OSError as error:
             raise not_writable(self.path, error) from error
 
-    def read(self, y: int, height: int) -> npt.NDArray[np.uint8]:
-        """Up to ``height`` whole rows from row ``y`` on."""
-        height = min(height, self.shape[0] - y)
-        rows = np.fromfile(self.path, np.uint8, height * self.shape[1], offset=y * self.shape[1])
-        return rows.reshape(height, self.shape[1])
+    def __getitem__(self, band_rows: tuple[int, slice]) -> npt.NDArray[np.uint8]:
+        """Whole rows of the one band, (h, W)."""
+        _, height, width = self.shape
+        first, last, _ = band_rows[1].indices(height)
+        found: npt.NDArray[np.uint8] = np.fromfile(self.path, np.uint8, (last - first) * width, offset=first * width)
+        return found.reshape(last - first, width)
 
 
 def move(path: Path, to: Path) -> None:
@@ -133,7 +135,7 @@ def locked(folder: Path) -> Iterator[None]:
     Raises:
         InputError: another one is at work there.
     """
-    if fcntl is None:  # no such lock on Windows
+    if sys.platform == "win32":  # which has no such lock
         yield
         return
     handle = os.open(folder, os.O_RDONLY)

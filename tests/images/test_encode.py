@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 
 import numpy as np
 import pytest
+import tifffile
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from masksmith import images
+from masksmith.images import encode
 
 SIZES = st.tuples(st.integers(1, 20), st.integers(1, 20))
 
@@ -41,6 +44,28 @@ def test_tiff_comes_back(tmp_path_factory: pytest.TempPathFactory, data: st.Data
     assert picture.valid_HW is None  # no channel passes for opacity
     np.testing.assert_array_equal(picture.pixels_HWC, pixels)
     assert path.read_bytes() == images.encode_tiff(pixels)
+
+
+@pytest.mark.parametrize("shape", [(1, 1, 1), (1, 256, 257), (3, 300, 10)])
+@pytest.mark.parametrize("dtype", ["uint8", "uint16", "float16"])
+def test_bands_come_back_in_tiles(tmp_path: Path, shape: tuple[int, int, int], dtype: str) -> None:
+    bands = np.random.default_rng(0).integers(0, 200, shape).astype(dtype)
+    out = io.BytesIO()
+    images.write_bands(out, bands, names=[f"band {i}" for i in range(shape[0])], nodata=None)
+    path = tmp_path / "p.tif"
+    path.write_bytes(out.getvalue())
+    np.testing.assert_array_equal(images.read(path).pixels_HWC, bands.transpose(1, 2, 0))
+    with tifffile.TiffFile(path) as file:
+        assert file.pages.first.is_tiled
+        assert not file.is_bigtiff
+
+
+def test_a_large_file_has_long_addresses(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(encode, "_MOST_CLASSIC_BYTES", 1000)
+    out = io.BytesIO()
+    images.write_bands(out, np.zeros((1, 40, 50), np.uint8))
+    with tifffile.TiffFile(io.BytesIO(out.getvalue())) as file:
+        assert file.is_bigtiff
 
 
 @pytest.mark.parametrize("colors", [2, 5, 256])

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import rasterio
 import tifffile
 from hypothesis import given
 from hypothesis import strategies as st
@@ -63,7 +64,10 @@ def test_points_are_centres_of_pixels(tmp_path: Path) -> None:
     [
         (((2048, 4326), (3072, 25832)), 25832),
         (((3072, 32767),), None),
-        (((3072, 32767), (2048, 4258)), 4258),
+        (((3072, 32767), (2048, 4258)), None),  # metres on a projection of its own, which are no degrees
+        (((1024, 1), (2048, 4258)), None),
+        (((1024, 2), (2048, 4258)), 4258),
+        (((1024, 1), (3072, 32633)), 32633),
         (((3072, 0),), None),
         ((), None),
     ],
@@ -113,6 +117,49 @@ def test_the_files_own_tags_go_first(tmp_path: Path) -> None:
     assert found.transform == NORTH_UP
 
 
+def written_again(path: Path) -> Path:
+    """An empty picture in the place of another one."""
+    again = path.with_name("again.tif")
+    with again.open("wb") as file:
+        images.write_bands(file, np.zeros((1, 40, 50), np.uint8), geo=images.geo_tags(images.georeference(path)))
+    return again
+
+
+def test_tags_are_copied_word_for_word(tmp_path: Path) -> None:
+    text = (34737, "s", 0, "Gauß|Krüger|\0".encode(), True)
+    numbers = (1, 1, 0, 3, 1025, 0, 1, 2, 1026, 34737, 14, 0, 2057, 34736, 1, 0)
+    directory = (34735, "H", len(numbers), numbers, True)
+    path = write(tmp_path / "p.tif", SCALE, TIEPOINT, directory, text, (34736, "d", 1, (6377397.155,), True))
+    place, again = images.georeference(path), images.georeference(written_again(path))
+    assert place == again
+    assert place is not None
+    assert again is not None
+    assert place.tags == again.tags
+    assert dict(again.tags)[34737] == "Gauß|Krüger|\0".encode()
+    assert dict(again.tags)[34735] == numbers
+
+
+def test_letters_of_old_machines_do_not_stop_gdal(tmp_path: Path) -> None:
+    text = (34737, "s", 0, "Gauß|\0".encode("latin-1"), True)
+    numbers = (1, 1, 0, 3, 1024, 0, 1, 1, 1026, 34737, 5, 0, 3072, 0, 1, 31467)
+    path = write(tmp_path / "p.tif", SCALE, TIEPOINT, (34735, "H", len(numbers), numbers, True), text)
+    with rasterio.open(written_again(path)) as file:
+        assert file.crs.to_epsg() == 31467
+
+
+@pytest.mark.parametrize("raster_type", [1, 2])
+@pytest.mark.parametrize("turn", [0.0, 0.5])
+def test_a_world_file_keeps_the_coordinate_system(tmp_path: Path, raster_type: int, turn: float) -> None:
+    path = write(tmp_path / "p.tif", keys((1024, 1), (1025, raster_type), (3072, 32633)))
+    (tmp_path / "p.tfw").write_text(f"2.0\n{turn}\n{turn}\n-3.0\n500001.0\n3999998.5\n")
+    place = images.georeference(path)
+    assert place is not None
+    assert place.transform == (2.0, turn, 500_000.0 - turn / 2, turn, -3.0, 4_000_000.0 - turn / 2)
+    with rasterio.open(written_again(path)) as file:
+        assert tuple(file.transform)[:6] == place.transform
+        assert file.crs.to_epsg() == 32633
+
+
 @pytest.mark.parametrize("content", [b"", b"1 2 3", b"a b c d e f", b"\xff\xfe\x00", b"0 0 0 0 1 1", b"nan 0 0 1 1 1"])
 def test_broken_world_file_is_refused(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "p.tfw").write_bytes(content)
@@ -127,6 +174,7 @@ def test_broken_world_file_is_refused(tmp_path: Path, content: bytes) -> None:
         (33550, "s", 0, "far", True),
         (34264, "d", 3, (1.0, 2.0, 3.0), True),
         (34735, "s", 0, "keys", True),
+        (34735, "I", 4, (1, 1, 0, 70_000), True),
     ],
 )
 def test_broken_tags_are_refused(tmp_path: Path, tag: Any) -> None:  # noqa: ANN401

@@ -85,9 +85,10 @@ def test_every_word_has_a_row_on_its_page() -> None:
     [("geopackage", "pyogrio"), ("cog", "rasterio"), ("geotiff", "pyproj"), ("geojson", "pyproj")],
 )
 def test_a_missing_library_is_one_sentence(word: str, library: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    from masksmith.images import systems
     from masksmith.outputs import place
 
-    place._system.cache_clear()
+    systems.of.cache_clear()
     place._way.cache_clear()
     for name in [name for name in sys.modules if name.split(".")[0] == library]:
         monkeypatch.setitem(sys.modules, name, None)

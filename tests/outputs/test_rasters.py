@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import sys
 import warnings
 import zipfile
 from collections.abc import Iterator
@@ -13,15 +14,19 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import pyogrio
+import pyproj
 import pytest
 import rasterio
 import tifffile
 import zarr
 from rasterio.errors import NotGeoreferencedWarning
+from rasterio.transform import Affine
 
 from masksmith import files, images
-from masksmith.errors import InputError
-from masksmith.images import GeoReference
+from masksmith.errors import EnvironmentFault, InputError
+from masksmith.images import GeoReference, systems
+from masksmith.inference.prediction import Prediction
 from masksmith.outputs import COLLECTED, Shaping, render
 from outputs.made import UTM, noise, overlapping, predicted, utm
 
@@ -84,6 +89,97 @@ def test_a_place_without_a_system_and_no_place() -> None:
             assert file.crs is None
             assert file.transform.is_identity
             np.testing.assert_array_equal(file.read(1), 1)
+
+
+LAEA = "+proj=laea +lat_0=52 +lon_0=10 +x_0=4321000 +y_0=3210000 +ellps=GRS80 +units=m"
+LCC = "+proj=lcc +lat_1=47.1 +lat_2=49.3 +lat_0=48.25 +lon_0=13.7 +x_0=4e5 +y_0=3e5 +ellps=bessel +units=us-ft"
+SITE = 'LOCAL_CS["building site",UNIT["metre",1],AXIS["x",EAST],AXIS["y",NORTH]]'
+NORTH_UP, TURNED = Affine(2, 0, 4_400_000.5, 0, -3, 3_300_000), Affine(2, 0.5, 4_400_000, 0.25, -3, 3_300_000)
+
+
+def drawn(path: Path, crs: str | None, transform: Affine, **tags: str) -> Path:
+    """A picture of 5 × 6 pixels, as GDAL writes it."""
+    place = {} if transform.is_identity else {"transform": transform}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", NotGeoreferencedWarning)
+        with rasterio.open(
+            path, "w", driver="GTiff", height=5, width=6, count=1, dtype="uint8", crs=crs, **place
+        ) as file:
+            file.write(np.ones((1, 5, 6), np.uint8))
+            file.update_tags(**tags)
+    return path
+
+
+def of_file(path: Path) -> Prediction:
+    return predicted(np.ones((5, 6)), reference=images.georeference(path))
+
+
+@pytest.mark.parametrize("crs", ["EPSG:32633", "EPSG:4326", LAEA, LCC, SITE, None])
+@pytest.mark.parametrize(
+    ("transform", "tags", "world"),
+    [
+        (NORTH_UP, {}, None),
+        (TURNED, {}, None),
+        (NORTH_UP, {"AREA_OR_POINT": "Point"}, None),
+        (TURNED, {"AREA_OR_POINT": "Point"}, None),
+        (Affine.identity(), {}, "2\n0\n0\n-3\n4400001\n3299998.5\n"),
+    ],
+    ids=["north up", "turned", "points", "turned points", "world file"],
+)
+def test_what_rasterio_sees_is_what_it_sees_of_the_picture(
+    tmp_path: Path, crs: str | None, transform: Affine, tags: dict[str, str], world: str | None
+) -> None:
+    path = drawn(tmp_path / "a.tif", crs, transform, **tags)
+    if world is not None:
+        path.with_suffix(".tfw").write_text(world)
+    with rasterio.open(path) as source:
+        for word in ("geotiff", "cog", "probabilities", "instances"):
+            with opened(next(iter(render(word, of_file(path)).values()))) as file:
+                assert file.crs == source.crs
+                np.testing.assert_allclose(tuple(file.transform), tuple(source.transform), rtol=0, atol=1e-9)
+                if not transform.b:
+                    assert file.bounds == source.bounds
+
+
+@pytest.mark.parametrize("crs", [LAEA, LCC])
+def test_a_system_without_a_code_has_degrees_and_square_metres(tmp_path: Path, crs: str) -> None:
+    path = drawn(tmp_path / "a.tif", crs, NORTH_UP)
+    told = json.loads(render("geojson", of_file(path)).popitem()[1])
+    assert "pixels" not in told
+    with rasterio.open(path) as source:
+        box = source.bounds
+        corners = {(x, y) for x in (box.left, box.right) for y in (box.bottom, box.top)}
+        way = pyproj.Transformer.from_crs(source.crs.to_wkt(), 4326, always_xy=True)
+        metres = source.crs.linear_units_factor[1]
+    (feature,) = told["features"]
+    expected = sorted(way.transform(*corner) for corner in corners)
+    np.testing.assert_allclose(sorted(set(map(tuple, feature["geometry"]["coordinates"][0]))), expected, atol=1e-7)
+    assert feature["properties"]["area_m2"] == pytest.approx(5 * 6 * 6 * metres**2)
+    package = tmp_path / "a.gpkg"
+    files.write_bytes(package, render("geopackage", of_file(path)).popitem()[1])
+    with rasterio.open(path) as source:
+        assert rasterio.CRS.from_string(pyogrio.read_info(package)["crs"]) == source.crs
+    assert pyogrio.read_bounds(package)[1].ravel().tolist() == pytest.approx(list(box))
+
+
+@pytest.mark.parametrize("crs", [SITE, None])
+def test_a_place_that_is_not_on_the_globe_is_told_in_pixels(tmp_path: Path, crs: str | None) -> None:
+    prediction = of_file(drawn(tmp_path / "a.tif", crs, NORTH_UP))
+    assert "pixels" in json.loads(render("geojson", prediction).popitem()[1])
+    assert render("geopackage", prediction)
+
+
+def test_what_needs_a_library_says_so_and_the_rest_does_without(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = drawn(tmp_path / "a.tif", LAEA, TURNED)
+    expected = render("geotiff", of_file(path))
+    systems._wkt.cache_clear()
+    for library in ("rasterio.io", "rasterio.errors", "pyproj"):
+        monkeypatch.setitem(sys.modules, library, None)
+    assert render("geotiff", of_file(path)) == expected
+    with pytest.raises(EnvironmentFault, match=r"expected the library rasterio.*masksmith\[geo\]"):
+        render("geojson", of_file(path))
 
 
 def test_an_unknown_system_is_one_sentence() -> None:

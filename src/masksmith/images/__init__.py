@@ -8,13 +8,13 @@ about its measure (DICOM, NIfTI).
 from __future__ import annotations
 
 from masksmith.images.channels import read_channels, read_channels_header
-from masksmith.images.encode import encode_png, encode_tiff, write_index_tiff
-from masksmith.images.formats import FORMATS, Format, is_picture, stem
+from masksmith.images.encode import encode_png, encode_tiff, write_bands
+from masksmith.images.formats import FORMATS, Format, is_folder_picture, is_picture, stem
 from masksmith.images.geo import GeoReference, georeference
-from masksmith.images.geo import tags as geo_tags
 from masksmith.images.picture import Header, Picture
 from masksmith.images.reading import read, read_header, read_window
 from masksmith.images.strips import Strips
+from masksmith.images.systems import tags as geo_tags
 
 __all__ = [
     "FORMATS",
@@ -27,6 +27,7 @@ __all__ = [
     "encode_tiff",
     "geo_tags",
     "georeference",
+    "is_folder_picture",
     "is_picture",
     "read",
     "read_channels",
@@ -34,5 +35,5 @@ __all__ = [
     "read_header",
     "read_window",
     "stem",
-    "write_index_tiff",
+    "write_bands",
 ]

@@ -73,16 +73,16 @@ def _header(file: IO[bytes], path: Path) -> Header:
         raise ValueError(f"NPY version {version[0]}.{version[1]}")
     read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
     shape, _, dtype = read(file)
-    height, width, channels = (shape[axis] if axis is not None else 1 for axis in _order(shape, path))
+    height, width, channels = (shape[axis] if axis is not None else 1 for axis in order(shape, path))
     return Header(height, width, channels, dtype_read(dtype, path))
 
 
 def _channels_last(array: npt.NDArray[np.generic], path: Path) -> npt.NDArray[np.generic]:
-    y, x, channels = _order(array.shape, path)
+    y, x, channels = order(array.shape, path)
     return array[..., None] if channels is None else array.transpose(y, x, channels)
 
 
-def _order(shape: tuple[int, ...], path: Path) -> tuple[int, int, int | None]:
+def order(shape: tuple[int, ...], path: Path) -> tuple[int, int, int | None]:
     """Which axis is the height, the width and the channels (None if there is no such axis)."""
     if len(shape) == 2:
         return 0, 1, None

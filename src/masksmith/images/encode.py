@@ -6,8 +6,10 @@ Rule: ``files`` alone puts them on disk; the same pixels give the same bytes.
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
-from typing import Any, BinaryIO
+import json
+from collections.abc import Iterator, Sequence
+from typing import Any, BinaryIO, Protocol
+from xml.sax.saxutils import escape
 
 import cv2
 import numpy as np
@@ -17,10 +19,32 @@ from PIL import Image
 
 from masksmith.images.picture import U8, Pixels
 
-_TILE_PX = 512
-_NODATA_TAG = 42113  # GDAL's
-# A mask of so many pixels fits into the 4 GB of a classic TIFF however badly it is compressed.
-_MOST_CLASSIC_PIXELS = 3 * 10**9
+_TILE_PX = 256
+_ASCII = 2  # a type of TIFF 6.0
+_GDAL_METADATA, _GDAL_NODATA = 42112, 42113
+# So much fits into the 4 GB of a classic TIFF however badly it is compressed.
+_MOST_CLASSIC_BYTES = 3 * 10**9
+
+TiffTag = tuple[int, int, int, Any]
+"""Code, type, count and value, as tifffile takes them."""
+
+
+class Bands(Protocol):
+    """What gives rows as an array (C, H, W) does, such as a file of them."""
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """C, H, W."""
+        ...
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Of the values."""
+        ...
+
+    def __getitem__(self, band_rows: tuple[int, slice]) -> npt.NDArray[np.generic]:
+        """Some rows of a band, (h, W)."""
+        ...
 
 
 def encode_png(pixels: npt.NDArray[np.generic], palette_P3: U8 | None = None) -> bytes:
@@ -61,38 +85,70 @@ def encode_tiff(pixels_HWC: Pixels) -> bytes:
     return out.getvalue()
 
 
-def write_index_tiff(
-    file: BinaryIO, mask_HW: U8, palette_P3: U8, *, geo: Sequence[tuple[int, int, int, Any]] = ()
+def write_bands(
+    file: BinaryIO,
+    bands_CHW: npt.NDArray[np.generic] | Bands,
+    *,
+    geo: Sequence[TiffTag] = (),
+    names: Sequence[str] = (),
+    palette_256: U8 | None = None,
+    nodata: int | None = None,
 ) -> None:
-    """A tiled TIFF of indices with their colours, 255 being nothing; BigTIFF where it has to be.
+    """A tiled TIFF of one band or more, Deflate; BigTIFF where it has to be.
 
     Args:
         file: to write to.
-        mask_HW: may be a map of a file: it is read tile by tile.
-        palette_P3: 256 colours.
+        bands_CHW: need not be in memory: some rows of it are read at a time.
         geo: tags that say where it lies, as ``geo_tags`` gives them.
+        names: of the bands, told both in ImageDescription and as GDAL tells them.
+        palette_256: the colours of one band of indices.
+        nodata: the value that is no pixel.
     """
-    height, width = mask_HW.shape
-    tiles = (
-        np.pad(part, ((0, _TILE_PX - part.shape[0]), (0, _TILE_PX - part.shape[1])), constant_values=255)
-        for y in range(0, height, _TILE_PX)
-        for x in range(0, width, _TILE_PX)
-        for part in [mask_HW[y : y + _TILE_PX, x : x + _TILE_PX]]
-    )
-    with tifffile.TiffWriter(file, bigtiff=height * width > _MOST_CLASSIC_PIXELS) as writer:
+    count, height, width = bands_CHW.shape
+    tags = [*geo, *_band_names(names)]
+    if nodata is not None:
+        tags.append((_GDAL_NODATA, _ASCII, 0, str(nodata)))
+    with tifffile.TiffWriter(
+        file, bigtiff=count * height * width * bands_CHW.dtype.itemsize > _MOST_CLASSIC_BYTES
+    ) as writer:
         writer.write(
-            tiles,
-            shape=(height, width),
-            dtype=np.uint8,
+            _tiles(bands_CHW, 0 if nodata is None else nodata),
+            shape=(count, height, width) if count > 1 else (height, width),
+            dtype=bands_CHW.dtype,
             tile=(_TILE_PX, _TILE_PX),
-            photometric="palette",
-            colormap=palette_P3.T.astype(np.uint16) * 257,
+            photometric="minisblack" if palette_256 is None else "palette",
+            colormap=None if palette_256 is None else palette_256.T.astype(np.uint16) * 257,
+            planarconfig="separate" if count > 1 else None,
             compression="zlib",
-            compressionargs={"level": 1},  # masks shrink well anyway
-            extratags=[(*tag, True) for tag in (*geo, (_NODATA_TAG, 2, 4, "255"))],
+            description=json.dumps({"bands": list(names)}) if names else None,
+            extratags=[(*tag, True) for tag in tags],
             metadata=None,
             software=False,
         )
+
+
+def _tiles(bands_CHW: npt.NDArray[np.generic] | Bands, beyond: int) -> Iterator[npt.NDArray[np.generic]]:
+    """Band by band, row by row; filled up beyond the border."""
+    count, height, width = bands_CHW.shape
+    for band in range(count):
+        for y in range(0, height, _TILE_PX):
+            rows = bands_CHW[band, y : y + _TILE_PX]
+            rows = np.pad(rows, ((0, _TILE_PX - len(rows)), (0, -width % _TILE_PX)), constant_values=beyond)
+            for x in range(0, width, _TILE_PX):
+                yield rows[:, x : x + _TILE_PX]
+
+
+def _band_names(names: Sequence[str]) -> list[TiffTag]:
+    if not names:
+        return []
+    items = "".join(
+        # GDAL escapes twice, and takes it back twice.
+        f'<Item name="DESCRIPTION" sample="{band}" role="description">{escape(escape(name))}</Item>'
+        for band, name in enumerate(names)
+    )
+    # A TIFF's texts are ASCII; XML has a way to write the rest.
+    text = f"<GDALMetadata>{items}</GDALMetadata>".encode("ascii", "xmlcharrefreplace").decode("ascii")
+    return [(_GDAL_METADATA, _ASCII, 0, text)]
 
 
 def _by_pillow(array_HWC: npt.NDArray[np.generic], palette_P3: U8 | None) -> bytes:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from masksmith.images import arrays, dicom, nifti, ordinary, tiff
+from masksmith.images import arrays, dicom, nifti, ordinary, tiff, zarr
 from masksmith.images.picture import Header, Picture, Window
 
 
@@ -17,6 +17,8 @@ class Format:
     read: Callable[[Path], Picture]
     read_header: Callable[[Path], Header]
     read_window: Callable[[Path, Window], Picture] | None = None
+    is_folder: bool = False
+    """Whether a picture is a folder and not a file."""
 
 
 FORMATS: dict[str, Format] = {
@@ -33,6 +35,8 @@ FORMATS: dict[str, Format] = {
     ".ome.tiff": Format(tiff.read, tiff.read_header, tiff.read_window),
     ".npy": Format(arrays.read, arrays.read_header, arrays.read_window),
     ".npz": Format(arrays.read_npz, arrays.read_npz_header),
+    ".zarr": Format(zarr.read, zarr.read_header, zarr.read_window, is_folder=True),
+    ".ome.zarr": Format(zarr.read, zarr.read_header, zarr.read_window, is_folder=True),
     ".dcm": Format(dicom.read, dicom.read_header),
     ".nii": Format(nifti.read, nifti.read_header),
     ".nii.gz": Format(nifti.read, nifti.read_header),
@@ -49,6 +53,12 @@ def ending(path: Path) -> str | None:
 def is_picture(path: Path) -> bool:
     """Whether the name is that of a picture that can be read (hidden files are none)."""
     return ending(path) is not None and not path.name.startswith(".")
+
+
+def is_folder_picture(path: Path) -> bool:
+    """Whether it is a folder, and that folder one picture."""
+    found = ending(path)
+    return found is not None and FORMATS[found].is_folder and is_picture(path) and path.is_dir()
 
 
 def stem(path: Path) -> str:

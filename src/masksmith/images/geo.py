@@ -6,7 +6,8 @@ A pixel is an area here: (0, 0) is the upper left corner of the first pixel, not
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -19,14 +20,17 @@ from masksmith.images.formats import FORMATS, ending
 from masksmith.images.reading import read_header
 
 Transform = tuple[float, float, float, float, float, float]
+Tag = tuple[int, tuple[float, ...] | bytes]
 F64 = npt.NDArray[np.float64]
 
 # GeoTIFF 1.1, annex B: the tags, and the keys in the directory.
-_SCALE, _TIEPOINT, _MATRIX, _KEYS = 33550, 33922, 34264, 34735
-_RASTER_TYPE, _GEOGRAPHIC, _PROJECTED = 1025, 2048, 3072
-_COPIED = {_SCALE, _TIEPOINT, _MATRIX, _KEYS, 34736, 34737}
-_SHORT, _DOUBLE = 3, 12  # types of TIFF 6.0
-_PIXEL_IS_POINT, _USER_DEFINED = 2, 32767
+SCALE, TIEPOINT, MATRIX, KEYS, DOUBLES, TEXTS = 33550, 33922, 34264, 34735, 34736, 34737
+MODEL_TYPE, RASTER_TYPE, GEOGRAPHIC, PROJECTED = 1024, 1025, 2048, 3072
+SYSTEM = frozenset({KEYS, DOUBLES, TEXTS})
+"""The tags that tell of the coordinate system; the others tell the place in it."""
+_COPIED = SYSTEM | {SCALE, TIEPOINT, MATRIX}
+_IS_GEOGRAPHIC, _PIXEL_IS_POINT, _USER_DEFINED = 2, 2, 32767
+_ORIENTATION = 274
 _WORLD_FILES = (".tfw", ".jgw", ".pgw", ".wld")
 _WORLD_FILE_BYTES = 4096  # six numbers; anything longer is none
 
@@ -39,6 +43,11 @@ class GeoReference:
     epsg: int | None
     height: int
     width: int
+    tags: tuple[Tag, ...] = field(default=(), compare=False, repr=False)
+    """What the picture's own tags say of its coordinate system and its place, word for word: (code, numbers or text).
+
+    Without those of the place where a world file gives it; empty for a picture without such tags.
+    """
 
     def bounds(self) -> tuple[float, float, float, float]:
         """Left, bottom, right and top of the whole picture."""
@@ -64,13 +73,15 @@ def georeference(path: Path) -> GeoReference | None:
     Raises:
         DataError: the picture or its world file cannot be read.
     """
-    transform, epsg, is_turned = None, None, False
+    tags: tuple[Tag, ...] = ()
+    transform, is_turned = None, False
     if FORMATS[ending(path) or ""].read_header is FORMATS[".tif"].read_header:
         try:
             with tifffile.TiffFile(path) as file:
-                tags = {int(tag.code): tag.value for tag in file.pages.first.tags}
-                is_turned = tags.get(274, 1) != 1
-                transform, epsg = _from_tags(tags)
+                found = file.pages.first.tags
+                is_turned = found.valueof(_ORIENTATION, 1) != 1
+                tags = tuple(_copied(tag) for tag in found if int(tag.code) in _COPIED)
+            transform = _from_tags(dict(tags))
         except Exception as error:  # tifffile and odd tags raise a dozen kinds
             raise DataError(
                 where=path,
@@ -78,54 +89,69 @@ def georeference(path: Path) -> GeoReference | None:
                 received=f"broken ones ({type(error).__name__})",
                 remedy="export it again",
             ) from error
-    transform = _from_world_file(path) if transform is None else transform
+    if transform is None:
+        tags = tuple(tag for tag in tags if tag[0] in SYSTEM)
+        transform = _from_world_file(path)
     if transform is None or is_turned:
         return None
     header = read_header(path, windowed=True)
-    return GeoReference(transform, epsg, header.height, header.width)
+    return GeoReference(transform, _epsg(keys(dict(tags))), header.height, header.width, tags)
 
 
-def tags(path: Path) -> list[tuple[int, int, int, Any]]:
-    """What a TIFF of the same size needs to lie in the same place: (code, type, count, value) of each tag.
-
-    A GeoTIFF's own are copied as they are, so that no coordinate system is lost; a world file becomes two.
-
-    Raises:
-        DataError: as in :func:`georeference`.
-    """
-    place = georeference(path)
-    if place is None:
-        return []
-    if FORMATS[ending(path) or ""].read_header is FORMATS[".tif"].read_header:
-        with tifffile.TiffFile(path) as file:
-            found = [tag for tag in file.pages.first.tags if int(tag.code) in _COPIED]
-            if found:
-                return [(int(tag.code), int(tag.dtype), int(tag.count), tag.value) for tag in found]
-    a, b, c, d, e, f = place.transform
-    matrix = (a, b, 0.0, c, d, e, 0.0, f, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 1.0)
-    # Version 1.1.0 with one key: a pixel is an area.
-    return [(_MATRIX, _DOUBLE, 16, matrix), (_KEYS, _SHORT, 8, (1, 1, 0, 1, _RASTER_TYPE, 0, 1, 1))]
+def _copied(tag: tifffile.TiffTag) -> Tag:
+    """A tag without the way in which its file happens to store it."""
+    code = int(tag.code)
+    if code == TEXTS:  # its bytes are counted by the keys, so that they are not decoded
+        file = tag.parent.filehandle
+        file.seek(tag.valueoffset)
+        return code, _readable(file.read(tag.valuebytecount))
+    values = tag.value if isinstance(tag.value, Iterable) else (tag.value,)
+    if code == KEYS:
+        numbers = tuple(int(n) for n in values)
+        if numbers and not 0 <= min(numbers) <= max(numbers) < 2**16:
+            raise ValueError("keys of more than 16 bits")
+        return code, numbers
+    return code, tuple(float(n) for n in values)
 
 
-def _from_tags(tags: dict[int, Any]) -> tuple[Transform | None, int | None]:
-    keys = _keys(tags.get(_KEYS))
-    epsg = next((keys[k] for k in (_PROJECTED, _GEOGRAPHIC) if 0 < keys.get(k, 0) < _USER_DEFINED), None)
+def _readable(text: bytes) -> bytes:
+    """Names in the letters of some old machine would stop rasterio; their number is kept, by which the keys find them."""
+    try:
+        text.decode("utf-8")
+    except UnicodeDecodeError:
+        return bytes(letter if letter < 128 else ord("?") for letter in text)
+    return text
+
+
+def _from_tags(tags: dict[int, Any]) -> Transform | None:
     transform: Transform | None = None
-    if _MATRIX in tags:
-        m = [float(v) for v in tags[_MATRIX]]
+    if MATRIX in tags:
+        m = tags[MATRIX]
         transform = m[0], m[1], m[3], m[4], m[5], m[7]
-    elif _SCALE in tags and _TIEPOINT in tags:
-        right, down = (float(v) for v in tags[_SCALE][:2])
-        column, row, _, x, y, _ = (float(v) for v in tags[_TIEPOINT][:6])
+    elif SCALE in tags and TIEPOINT in tags:
+        right, down = tags[SCALE][:2]
+        column, row, _, x, y, _ = tags[TIEPOINT][:6]
         transform = right, 0.0, x - column * right, 0.0, -down, y + row * down
-    if transform is not None and keys.get(_RASTER_TYPE) == _PIXEL_IS_POINT:
+    if transform is not None and counts_from_centres(tags):
         transform = _from_centre(transform)
-    return (transform if transform is not None and _usable(transform) else None), epsg
+    return transform if transform is not None and _usable(transform) else None
 
 
-def _keys(directory: Any) -> dict[int, int]:  # noqa: ANN401 - whatever the file holds under that tag
-    """The keys whose value stands in the directory itself, not in a tag of its own."""
-    numbers = [int(n) for n in directory] if directory is not None else []
+def _epsg(keys: dict[int, int]) -> int | None:
+    """The code of the coordinate system; that of the degrees below a projection without a code is none."""
+    is_geographic = keys.get(MODEL_TYPE, _IS_GEOGRAPHIC) == _IS_GEOGRAPHIC and PROJECTED not in keys
+    code = keys.get(GEOGRAPHIC if is_geographic else PROJECTED, 0)
+    return code if 0 < code < _USER_DEFINED else None
+
+
+def counts_from_centres(tags: dict[int, Any]) -> bool:
+    """Whether the place in the tags is that of the centres of pixels and not of their corners."""
+    return keys(tags).get(RASTER_TYPE) == _PIXEL_IS_POINT
+
+
+def keys(tags: dict[int, Any]) -> dict[int, int]:
+    """The keys whose value stands in their directory itself, not in a tag of its own."""
+    numbers = tags.get(KEYS, ())
     entries = [numbers[i : i + 4] for i in range(4, len(numbers) - 3, 4)]
     return {key: value for key, location, _, value in entries if location == 0}
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from masksmith.errors import DataError
-from masksmith.images.formats import FORMATS, Format, ending
+from masksmith.images.formats import FORMATS, Format, ending, is_folder_picture
 from masksmith.images.picture import Header, Picture, Window
 from masksmith.limits import MAX_CHANNELS, MAX_PICTURE_PIXELS
 
@@ -58,7 +58,7 @@ def read_header(path: Path, *, windowed: bool = False) -> Header:
 def read_window(path: Path, y: int, x: int, height: int, width: int) -> Picture:
     """The part of a picture with its upper left corner at row ``y`` and column ``x``, upright.
 
-    Equal to that part of :func:`read`. TIFF and NPY read no more of the file than they need, so
+    Equal to that part of :func:`read`. TIFF, NPY and Zarr read no more of the file than they need, so
     that the picture may be larger than memory; of other formats all is read and cut.
 
     Raises:
@@ -79,8 +79,8 @@ def read_window(path: Path, y: int, x: int, height: int, width: int) -> Picture:
 
 
 def _format(path: Path) -> Format:
-    """The format of a file that is there."""
-    if not path.is_file():
+    """The format of a picture that is there."""
+    if not path.is_file() and not is_folder_picture(path):
         raise DataError(
             where=path,
             expected="a picture",
@@ -110,6 +110,8 @@ def _guarded(function: Callable[[Path], T], path: Path) -> T:
         raise DataError(
             where=path,
             expected="a whole, readable picture",
-            received="an empty file" if path.stat().st_size == 0 else f"a broken or truncated one ({reason[:200]})",
+            received="an empty file"
+            if path.is_file() and path.stat().st_size == 0
+            else f"a broken or truncated one ({reason[:200]})",
             remedy="copy or export it again, or take it out of the folder",
         ) from error

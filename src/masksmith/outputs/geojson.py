@@ -29,13 +29,12 @@ def encode(prediction: Prediction, shaping: Shaping) -> bytes:
         EnvironmentFault: it needs a library that is not installed.
     """
     found = regions.outlined(prediction, shaping)
-    reference = prediction.georeference
+    reference = prediction.georeference if place.has_degrees(prediction.georeference) else None
     data: dict[str, Any] = {"type": "FeatureCollection"}
-    if reference is None or reference.epsg is None:
-        # A system without a name has no way to longitudes.
+    if reference is None:
         height, width = prediction.mask_HW.shape
         data["pixels"] = {"width": width, "height": height, "note": "coordinates are pixels, y downwards"}
-    placed = _placed(found, None if reference is None or reference.epsg is None else reference)
+    placed = _placed(found, reference)
     area_m2 = place.pixel_area_m2(prediction)
     data["features"] = [
         {

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from masksmith.images import systems
 from masksmith.inference.prediction import Prediction
 from masksmith.outputs import place, regions
 from masksmith.outputs.geojson import closed, properties
@@ -35,7 +36,7 @@ def encode(prediction: Prediction, shaping: Shaping) -> bytes:
         import pyogrio
         import shapely
     except ImportError as error:
-        raise place.needed("pyogrio and shapely", "geopackage", error) from error
+        raise systems.needed("pyogrio and shapely", "geopackage", error) from error
     reference = prediction.georeference
     found = regions.outlined(prediction, shaping)
     outlines = []
@@ -46,7 +47,7 @@ def encode(prediction: Prediction, shaping: Shaping) -> bytes:
         outer, *holes = (closed(ring, hole=n > 0) for n, ring in enumerate(rings))
         outlines.append(shapely.Polygon(outer, holes))
     columns = _columns(prediction, found)
-    epsg = None if reference is None else reference.epsg
+    system = None if reference is None else systems.definition(reference)
     out = io.BytesIO()
     with _LOCK, warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*'crs' was not provided.*")
@@ -60,7 +61,7 @@ def encode(prediction: Prediction, shaping: Shaping) -> bytes:
                 driver="GPKG",
                 layer=_LAYER,
                 geometry_type="Polygon",
-                crs=None if epsg is None else f"EPSG:{epsg}",
+                crs=system,
             )
         finally:
             pyogrio.set_gdal_config_options({_OPTION: None})

@@ -9,10 +9,10 @@ import warnings
 
 import numpy as np
 
+from masksmith.images.systems import needed, not_understood
 from masksmith.inference.prediction import Prediction
 from masksmith.keys import IGNORE, Mask, ignored_value
 from masksmith.outputs import tiff
-from masksmith.outputs.place import needed
 
 _COG = {
     "driver": "COG",
@@ -50,16 +50,20 @@ def encode_cog(prediction: Prediction) -> bytes:
     """The same with overviews, in the order in which a server hands out parts of it.
 
     Raises:
+        DataError: the picture's coordinate system cannot be understood.
         EnvironmentFault: rasterio is not installed.
     """
     try:
         import rasterio.shutil
-        from rasterio.errors import NotGeoreferencedWarning
+        from rasterio.errors import CRSError, NotGeoreferencedWarning
         from rasterio.io import MemoryFile
     except ImportError as error:
         raise needed("rasterio", "cog", error) from error
     with warnings.catch_warnings(), MemoryFile(encode(prediction)) as plain, MemoryFile() as optimised:
         warnings.simplefilter("ignore", NotGeoreferencedWarning)  # not every picture has a place
-        with plain.open() as source:
-            rasterio.shutil.copy(source, optimised.name, **_COG)
+        try:
+            with plain.open() as source:
+                rasterio.shutil.copy(source, optimised.name, **_COG)
+        except CRSError as error:
+            raise not_understood() from error
         return bytes(optimised.read())

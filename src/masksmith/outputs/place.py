@@ -1,7 +1,6 @@
 """Where regions lie on the map: coordinates and areas of a picture with a georeference.
 
-Rule: the picture's coordinate system is the one in its tags and is never guessed; a library that is
-missing is told in one sentence.
+Rule: the picture's coordinate system is the one in its tags and is never guessed.
 """
 
 from __future__ import annotations
@@ -12,13 +11,26 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from masksmith.errors import DataError, EnvironmentFault
-from masksmith.images import GeoReference
+from masksmith.errors import DataError
+from masksmith.images import GeoReference, systems
 from masksmith.inference.prediction import Prediction
 
 F64 = npt.NDArray[np.float64]
 
 WGS84 = 4326
+
+
+def has_degrees(reference: GeoReference | None) -> bool:
+    """Whether there is a way from its coordinates to longitude and latitude: from those of a building site is none.
+
+    Raises:
+        DataError, EnvironmentFault: see :func:`masksmith.images.systems.definition` and ``of``.
+    """
+    definition = None if reference is None else systems.definition(reference)
+    if definition is None:
+        return False
+    system = systems.of(definition)
+    return bool(system.is_projected or system.is_geographic)
 
 
 def to_map(reference: GeoReference, points: F64) -> F64:
@@ -29,7 +41,7 @@ def to_map(reference: GeoReference, points: F64) -> F64:
 
 
 def to_degrees(reference: GeoReference, points: F64) -> F64:
-    """Corners of pixels as longitude and latitude (WGS84).
+    """Corners of pixels as longitude and latitude (WGS84), of a picture that :func:`has_degrees`.
 
     Raises:
         DataError: they lie where the coordinate system has no longitude.
@@ -38,28 +50,25 @@ def to_degrees(reference: GeoReference, points: F64) -> F64:
     placed = to_map(reference, points)
     if reference.epsg == WGS84:
         return placed
-    degrees = np.stack(_way(reference.epsg).transform(placed[:, 0], placed[:, 1]), axis=1)
+    definition = systems.definition(reference) or ""
+    degrees = np.stack(_way(definition).transform(placed[:, 0], placed[:, 1]), axis=1)
     if not np.isfinite(degrees).all():
         raise DataError(
             where="georeference of the picture",
-            expected=f"a place that EPSG:{reference.epsg} has longitudes for",
+            expected=f"a place that {systems.called(definition)} has longitudes for",
             received="one outside it",
             remedy="correct the picture's coordinate system",
         )
     return degrees
 
 
-def is_geographic(epsg: int) -> bool:
-    """Whether its coordinates are degrees."""
-    return bool(_system(epsg).is_geographic)
-
-
 def pixel_area_m2(prediction: Prediction) -> float | None:
     """Square metres of one pixel; None where the picture's coordinates are no lengths."""
     reference = prediction.georeference
-    if reference is None or reference.epsg is None:
+    definition = None if reference is None else systems.definition(reference)
+    if reference is None or definition is None:
         return None
-    system = _system(reference.epsg)
+    system = systems.of(definition)
     if not system.is_projected:
         return None
     a, b, _, d, e, _ = reference.transform
@@ -67,38 +76,9 @@ def pixel_area_m2(prediction: Prediction) -> float | None:
     return abs(a * e - b * d) * metres**2
 
 
-def needed(library: str, what: str, error: ImportError) -> EnvironmentFault:
-    """The one sentence for a library of the extra ``geo`` that is not there."""
-    fault = EnvironmentFault(
-        where=what,
-        expected=f"the library {library}",
-        received="no such library",
-        remedy='install it with pip install "masksmith[geo]"',
-    )
-    fault.__cause__ = error
-    return fault
-
-
-@lru_cache(maxsize=8)  # finding it takes a tenth of a second, and tiles are many
-def _system(epsg: int) -> Any:  # noqa: ANN401 - pyproj's types come with an extra
-    try:
-        from pyproj import CRS  # an extra, needed for pictures with a place on the map alone
-    except ImportError as error:
-        raise needed("pyproj", f"EPSG:{epsg}", error) from error
-    try:
-        return CRS.from_epsg(epsg)
-    except RuntimeError as error:  # what pyproj's errors are
-        raise DataError(
-            where="georeference of the picture",
-            expected="an EPSG code of a known coordinate system",
-            received=f"EPSG:{epsg}",
-            remedy="correct it in the picture",
-        ) from error
-
-
 @lru_cache(maxsize=8)
-def _way(epsg: int) -> Any:  # noqa: ANN401 - see _system
-    system = _system(epsg)
+def _way(definition: str) -> Any:  # noqa: ANN401 - pyproj's types come with an extra
+    system = systems.of(definition)
     from pyproj import Transformer
 
     try:
@@ -107,6 +87,6 @@ def _way(epsg: int) -> Any:  # noqa: ANN401 - see _system
         raise DataError(
             where="georeference of the picture",
             expected="a coordinate system with a way to longitude and latitude",
-            received=f"EPSG:{epsg}",
+            received=systems.called(definition),
             remedy="correct it in the picture, or save it as geopackage, which keeps its own",
         ) from error
