@@ -40,6 +40,20 @@ MAX_BAND_BYTES = 2**28
 # Of larger ones the mask alone is written, part by part.
 MAX_WHOLE_PIXELS = 2**27
 
+# What probabilities of the validation part may take, in 16 bits, while cleaning is chosen: 256 pictures of
+# 512 × 512 pixels and two classes. Of more, pictures evenly spread are taken; of a huge one its middle.
+MAX_TUNED_BYTES = 2**28
+
+# Pixels of them on which sizes of regions and holes are tried, some twenty times: 32 pictures of 512 × 512. A
+# picture full of specks takes a tenth of a second each time.
+MAX_RESIZED_PIXELS = 2**23
+
+# Probabilities in 32 bits among which thresholds are searched: four million pixels of eight classes, in 128 MiB.
+MAX_TUNED_VALUES = 2**25
+
+# A file of settings for cleaning holds some lines; 255 classes need 20 KB.
+MAX_CLEANUP_BYTES = 2**20
+
 # What the network's maps may take while one window is predicted: half of what is free on a laptop of
 # 4 GB, and large enough that the context around windows costs little.
 MAX_WINDOW_BYTES = 2**30
@@ -58,3 +72,34 @@ MAX_SCAN_CACHE_BYTES = 2**29
 # Classes that may overlap have one bit each in 16, the widest whole numbers that OpenCV warps; the
 # highest bit is kept for "ignored".
 MAX_OVERLAPPING_CLASSES = 15
+
+# What follows is of the service (`masksmith serve`).
+
+# One request of one picture, unless --max-mb says otherwise: a 16-bit TIFF of 8 million pixels in colour.
+UPLOAD_MB = 50
+
+# Pixels of one picture that the service answers for: the largest cameras have 61 million.
+MAX_SERVED_PIXELS = 2**26
+
+# What the class probabilities of one answer may take: of 3 classes the pixels above, of 21 still 25 million.
+MAX_SERVED_BYTES = 2**31
+
+# Requests that wait or are worked on, unless --queue says otherwise: at 50 MB each 3 GB of what was sent.
+QUEUE_LENGTH = 64
+
+# Pictures that are decoded at the same time: one is read, one in the network, one is encoded.
+MAX_AT_WORK = 3
+
+# Seconds from the last byte of a picture to its answer, unless --deadline says otherwise: what browsers and
+# proxies wait for.
+DEADLINE_S = 60.0
+
+# Seconds for a body to arrive: 50 MB at 7 Mbit/s.
+MAX_BODY_S = 60.0
+
+# A batch: as many pictures as a person picks, in as many bytes as fit into memory twice.
+MAX_BATCH_PICTURES = 64
+MAX_BATCH_BYTES = 2**28
+
+# The ZIP file of a batch, which is put together in memory.
+MAX_BATCH_ANSWER_BYTES = 2**29

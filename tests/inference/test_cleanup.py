@@ -92,22 +92,44 @@ def test_a_gap_at_the_edge_of_the_picture_is_no_hole() -> None:
     assert clean(of(mask, "background", "a"), CleanupSettings(fill_holes_px=5)).mask_HW[0, 2] == 0
 
 
-def test_below_its_threshold_a_pixel_falls_to_the_next_class_above_its_own() -> None:
+def test_a_class_is_taken_where_it_has_its_share_against_each_other() -> None:
     p = np.array([[[0.1, 0.1, 0.5, 0.3]], [[0.6, 0.2, 0.2, 0.3]], [[0.3, 0.7, 0.3, 0.4]]], np.float32)
     prediction = Prediction(
         p.argmax(axis=0).astype(np.uint8), p, np.zeros((1, 4, 1), np.uint8), table("background", "a", "b")
     )
     assert prediction.mask_HW.tolist() == [[1, 2, 0, 2]]
     for thresholds, expected in (
-        ({"a": 0.61}, [2, 2, 0, 2]),
-        ({"a": 0.6}, [1, 2, 0, 2]),
-        ({"a": 0.65, "b": 0.5}, [0, 2, 0, 0]),
-        ({"a": 0.3, "b": 0.5}, [1, 2, 0, 0]),
-        ({"a": 0.9, "b": 0.9, "background": 0.9}, [0, 0, 0, 0]),
+        ({"a": 0.66}, [1, 2, 0, 2]),  # 0.6 of 0.6 + 0.3
+        ({"a": 0.67}, [2, 2, 0, 2]),
+        ({"a": 0.9}, [2, 2, 0, 2]),
+        ({"a": 0.86, "b": 0.76}, [0, 2, 0, 0]),
+        ({"b": 0.3}, [2, 2, 2, 2]),  # less than half is enough for it
+        ({"a": 0.9, "b": 0.9, "background": 0.9}, [1, 2, 0, 2]),  # all alike is none
+        ({"a": 0}, [1, 1, 1, 1]),
+        ({"a": 1, "b": 1}, [0, 0, 0, 0]),
     ):
         got = clean(prediction, CleanupSettings(thresholds=thresholds))
         assert got.mask_HW.tolist() == [expected]
         assert got.probabilities_KHW is p
+
+
+@pytest.mark.parametrize("share", [0, 0.1, 0.25, 0.3, 0.5, 0.7, 1])
+def test_of_two_classes_one_is_where_its_probability_is_at_least_the_threshold(share: float) -> None:
+    p_N = np.linspace(0, 1, 41).astype(np.float32)
+    for index, name in enumerate(("ground", "house")):
+        p_KHW = np.stack([1 - p_N, p_N] if index else [p_N, 1 - p_N])[:, None]
+        prediction = Prediction(
+            p_KHW.argmax(axis=0).astype(np.uint8), p_KHW, np.zeros((1, 41, 1), np.uint8), table("ground", "house")
+        )
+        got = clean(prediction, CleanupSettings(thresholds={name: share}))
+        np.testing.assert_array_equal((got.mask_HW[0] == index), p_N >= np.float32(share))
+
+
+def test_two_thresholds_for_two_classes_must_be_one() -> None:
+    prediction = of(np.array([[0, 1]]), "ground", "house")
+    clean(prediction, CleanupSettings(thresholds={"ground": 0.3, "house": 0.7}))
+    with pytest.raises(RecipeError, match="one threshold for two classes.*ground=0.3, house=0.3; leave one out"):
+        clean(prediction, CleanupSettings(thresholds={"ground": 0.3, "house": 0.3}))
 
 
 def test_classes_that_overlap_are_cleaned_each_by_itself() -> None:

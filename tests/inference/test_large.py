@@ -119,7 +119,7 @@ def test_killed_while_the_result_is_written_it_is_written_again(
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as patch:
-        patch.setattr(images, "write_index_tiff", full)
+        patch.setattr(images, "write_bands", full)
         with pytest.raises(EnvironmentFault, match="no space left on device"):
             segment_large(made, path, tmp_path / "m.tif")
     assert not (tmp_path / "m.tif").exists()
@@ -160,6 +160,32 @@ def test_a_world_file_gives_the_place(tmp_path: Path) -> None:
     place = images.georeference(tmp_path / "m.tif")
     assert place is not None
     assert place.transform == (0.5, 0, 100, 0, -0.5, 200)
+
+
+@pytest.mark.parametrize("crs", ["EPSG:32633", "+proj=lcc +lat_1=47 +lat_2=49 +lat_0=48 +lon_0=13.7 +ellps=bessel"])
+@pytest.mark.parametrize("meaning", ["Area", "Point"])
+def test_any_coordinate_system_and_turned_pixels_are_kept(tmp_path: Path, crs: str, meaning: str) -> None:
+    turned = Affine(0.5, 0.1, 500_000, 0.2, -0.5, 4_100_000)
+    path, pixels = tmp_path / "p.tif", noise(20, 30)
+    with rasterio.open(
+        path, "w", driver="GTiff", height=20, width=30, count=3, dtype="uint8", crs=crs, transform=turned
+    ) as file:
+        file.write(pixels.transpose(2, 0, 1))
+        file.update_tags(AREA_OR_POINT=meaning)
+    segment_large(segmenter(), path, tmp_path / "m.tif")
+    with rasterio.open(path) as source, rasterio.open(tmp_path / "m.tif") as mask:
+        assert (mask.crs, mask.transform) == (source.crs, source.transform)
+
+
+def test_a_picture_in_zarr(tmp_path: Path) -> None:
+    zarr = pytest.importorskip("zarr")
+    pixels, made, path = noise(90, 70), segmenter(), tmp_path / "p.zarr"
+    zarr.open_array(str(path), mode="w", shape=(3, 90, 70), dtype="uint8", chunks=(1, 32, 32))[...] = pixels.transpose(
+        2, 0, 1
+    )
+    segment_large(made, path, tmp_path / "m.tif")
+    np.testing.assert_array_equal(tifffile.imread(tmp_path / "m.tif"), made.segment(pixels).mask_HW)
+    np.testing.assert_array_equal(made.segment(path).mask_HW, made.segment(pixels).mask_HW)
 
 
 def test_what_it_refuses(tmp_path: Path) -> None:

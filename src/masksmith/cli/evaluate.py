@@ -25,6 +25,7 @@ def command(
     masks: options.Masks = None,
     skip_unmatched: options.Skip = False,
     device: options.Device = "auto",
+    cleanup: options.Cleanup = "auto",
     overwrite: options.Overwrite = False,
     quiet: options.Quiet = False,
 ) -> None:
@@ -43,6 +44,7 @@ def command(
             output=folder,
             settings=settings,
             device=device,
+            cleanup=cleanup,
             overwrite=overwrite,
             listener=shown,
         )

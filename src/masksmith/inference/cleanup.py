@@ -6,6 +6,7 @@ changed nor counted as a neighbour.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
@@ -14,7 +15,8 @@ import numpy as np
 import numpy.typing as npt
 
 from masksmith.classes import U8, ClassTable
-from masksmith.errors import InputError, unknown_name
+from masksmith.errors import InputError, RecipeError, unknown_name
+from masksmith.inference.answering import choose
 from masksmith.inference.prediction import Prediction
 from masksmith.keys import IGNORE, Mask, join_layers
 from masksmith.labels.regions import is_background
@@ -24,6 +26,8 @@ F32 = npt.NDArray[np.float32]
 
 # A speck may join another speck, and both be one still; more rounds than this change nothing that is seen.
 _ROUNDS = 8
+# 0.3 and 0.7 need not add up to 1 in binary digits.
+_ROUNDING = 1e-9
 
 
 @dataclass(frozen=True)
@@ -35,7 +39,7 @@ class CleanupSettings:
     fill_holes_px: int = 0
     """A hole of up to so many pixels of class 0 inside a region of another class takes that class."""
     thresholds: Mapping[str, float] = field(default_factory=dict)
-    """By class name: below it a pixel falls to the next class that reaches its own threshold, else to class 0."""
+    """By class name: the share that it needs against each other class; 0.5 where none stands (see :func:`decide`)."""
 
     def __post_init__(self) -> None:
         for name, value in (("min_object_px", self.min_object_px), ("fill_holes_px", self.fill_holes_px)):
@@ -57,9 +61,9 @@ def clean(prediction: Prediction, settings: CleanupSettings) -> Prediction:
     """The prediction with a cleaned mask: thresholds first, then specks, then holes.
 
     Raises:
-        RecipeError: a threshold for a class that there is not.
+        RecipeError: a threshold for a class that there is not, or two for two classes.
     """
-    thresholds = _thresholds(prediction.table, settings.thresholds)
+    thresholds = by_index(prediction.table, settings.thresholds)
     if prediction.table.overlapping:
         mask_HW = _cleaned_layers(prediction, thresholds, settings)
     else:
@@ -69,17 +73,74 @@ def clean(prediction: Prediction, settings: CleanupSettings) -> Prediction:
     return replace(prediction, mask_HW=mask_HW)
 
 
-def _thresholds(table: ClassTable, given: Mapping[str, float]) -> dict[int, float]:
+def by_index(table: ClassTable, given: Mapping[str, float], where: object = "thresholds") -> dict[int, float]:
+    """Thresholds by class name as those by index.
+
+    Raises:
+        RecipeError: a class that there is not, or two thresholds where one decides already.
+    """
     for name in given:
         if name not in table.names:
-            raise unknown_name("class", name, table.names, where="thresholds")
+            raise unknown_name("class", name, table.names, where=where)
+    if len(given) == 2 == len(table) and not table.overlapping and abs(sum(given.values()) - 1) > _ROUNDING:
+        raise RecipeError(
+            where=where,
+            expected="one threshold for two classes, which decides for the other too",
+            received=", ".join(f"{name}={share:g}" for name, share in given.items()),
+            remedy="leave one out",
+        )
     return {table.names.index(name): share for name, share in given.items()}
+
+
+def decide(p_KHW: F32, thresholds: Mapping[int, float], *, overlapping: bool = False) -> Mask:
+    """The class of each pixel, where some classes need more or less than to be the most probable.
+
+    A class with the threshold t is taken where its share p / (p + q) is at least t against the probability
+    q of each other class; 0.5 is the share of a class without one. So of two classes one is taken where
+    its own probability is t or more. Classes that overlap are taken each where its probability is t or more.
+
+    Args:
+        p_KHW: probabilities, K first; what follows may be of any shape.
+        thresholds: by class index, 0 … 1.
+        overlapping: whether a pixel may be of several classes.
+    """
+    if not thresholds:
+        return choose(p_KHW, overlapping=overlapping)
+    if overlapping:
+        return join_layers(np.stack([p_HW >= thresholds.get(k, 0.5) for k, p_HW in enumerate(p_KHW)]))
+    if len(p_KHW) == 2:  # the same rule, without the rounding of a quotient
+        index, share = next(iter(thresholds.items()))
+        two_HW: U8 = np.where(p_KHW[index] >= share, np.uint8(index), np.uint8(1 - index))
+        return two_HW
+    return _weighed(p_KHW, thresholds)
+
+
+def odds(threshold: float) -> float:
+    """What a probability is multiplied by, so that the largest product has the share that its threshold asks for.
+
+    >>> odds(0.5), odds(0.2)
+    (1.0, 4.0)
+    """
+    return (1 - threshold) / threshold if threshold > 0 else math.inf
+
+
+def _weighed(p_KHW: F32, thresholds: Mapping[int, float]) -> U8:
+    """Class by class, so that no second stack of probabilities is made; a tie is for a class with a threshold."""
+    best_HW = np.full(p_KHW.shape[1:], -1, np.float32)
+    out_HW: U8 = np.zeros(p_KHW.shape[1:], np.uint8)
+    for k in sorted(range(len(p_KHW)), key=lambda k: k not in thresholds):
+        weight = odds(thresholds.get(k, 0.5))
+        score_HW = p_KHW[k] * np.float32(weight) if weight < math.inf else np.full_like(best_HW, np.inf)
+        is_better = score_HW > best_HW
+        best_HW[is_better] = score_HW[is_better]
+        out_HW[is_better] = k
+    return out_HW
 
 
 def _cleaned(prediction: Prediction, thresholds: Mapping[int, float], settings: CleanupSettings) -> U8:
     mask_HW: U8 = prediction.mask_HW.astype(np.uint8)
     if thresholds:
-        mask_HW = _above(mask_HW, prediction.probabilities_KHW, thresholds)
+        mask_HW = decide(prediction.probabilities_KHW, thresholds).astype(np.uint8, copy=False)
     if prediction.valid_HW is not None:
         mask_HW[~prediction.valid_HW] = IGNORE
     if settings.min_object_px > 1:
@@ -88,17 +149,6 @@ def _cleaned(prediction: Prediction, thresholds: Mapping[int, float], settings: 
     if settings.fill_holes_px:
         _fill_holes(mask_HW, settings.fill_holes_px)
     return mask_HW
-
-
-def _above(mask_HW: U8, p_KHW: F32, thresholds: Mapping[int, float]) -> U8:
-    least_K = np.array([thresholds.get(index, 0.0) for index in range(len(p_KHW))], np.float32)
-    own_HW = np.take_along_axis(p_KHW, mask_HW[None].astype(np.int64), axis=0)[0]
-    below_HW = own_HW < least_K[mask_HW]
-    p_KN = p_KHW[:, below_HW]
-    p_KN = np.where(p_KN >= least_K[:, None], p_KN, -1)
-    out: U8 = mask_HW.copy()
-    out[below_HW] = np.where(p_KN.max(axis=0) >= 0, p_KN.argmax(axis=0), 0)
-    return out
 
 
 def _remove_specks(mask_HW: U8, p_KHW: F32, least_px: int, kept: list[int]) -> None:

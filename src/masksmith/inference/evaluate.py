@@ -8,19 +8,43 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import numpy as np
+import numpy.typing as npt
+
+from masksmith.classes import ClassTable
 from masksmith.data.batches import PairReader
 from masksmith.inference.answering import Answering, choose
+from masksmith.inference.cleanup import CleanupSettings, clean
+from masksmith.inference.prediction import Prediction
+from masksmith.keys import Mask
 from masksmith.metrics import Confusion, Layers
 
 
+def counter(table: ClassTable) -> Confusion | Layers:
+    """An empty count for the classes of ``table``."""
+    return Layers(len(table)) if table.overlapping else Confusion(len(table))
+
+
 def confusion(
-    segmenter: Answering, reader: PairReader, progress: Callable[[int, int], None] = lambda done, total: None
+    segmenter: Answering,
+    reader: PairReader,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+    *,
+    cleanup: CleanupSettings | None = None,
 ) -> Confusion | Layers:
     """The confusion matrix over all pairs of ``reader``, or the counts of classes that overlap."""
-    overlapping = reader.table.overlapping
-    matrix = Layers(len(reader.table)) if overlapping else Confusion(len(reader.table))
+    matrix = counter(reader.table)
     for index in range(len(reader)):
         pixels, truth = reader.read(index)
-        matrix.add(truth, choose(segmenter.probabilities(pixels), overlapping=overlapping))
+        matrix.add(truth, answer(segmenter, pixels, cleanup))
         progress(index + 1, len(reader))
     return matrix
+
+
+def answer(segmenter: Answering, pixels_HWC: npt.NDArray[np.generic], cleanup: CleanupSettings | None = None) -> Mask:
+    """The mask of conforming pixels, cleaned if that is wanted."""
+    probabilities, table = segmenter.probabilities(pixels_HWC), segmenter.model.table
+    mask_HW = choose(probabilities, overlapping=table.overlapping)
+    if cleanup is None:
+        return mask_HW
+    return clean(Prediction(mask_HW, probabilities, pixels_HWC, table), cleanup).mask_HW

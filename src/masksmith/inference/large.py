@@ -7,7 +7,7 @@ and the result's name appears only when it is whole.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from threading import Lock
 
@@ -18,7 +18,8 @@ from masksmith import files, images
 from masksmith.classes import IGNORE, U8
 from masksmith.errors import InputError
 from masksmith.images import Strips
-from masksmith.inference.answering import Answering, choose
+from masksmith.inference import cleanup
+from masksmith.inference.answering import Answering
 
 # Rows that are counted at once.
 _BAND_ROWS = 512
@@ -30,6 +31,7 @@ def segment_large(
     out: Path,
     *,
     overwrite: bool = False,
+    thresholds: Mapping[str, float] | None = None,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> dict[str, float]:
     """Write the mask of a picture of any size as a tiled TIFF of class indices, in the picture's place on the map.
@@ -38,9 +40,10 @@ def segment_large(
 
     Args:
         answering: what ``masksmith.load`` gives.
-        picture: TIFF and NPY are read in parts; other formats as far as they fit into memory.
+        picture: TIFF, NPY and Zarr are read in parts; other formats as far as they fit into memory.
         out: a ``.tif`` file.
         overwrite: replace a file of that name.
+        thresholds: of classes by name, as in ``cleanup``; regions and holes are not seen in parts of a picture.
         progress: hears how many rows of how many are done.
 
     Returns:
@@ -48,16 +51,17 @@ def segment_large(
 
     Raises:
         DataError: a picture that cannot be read, or that the network is not made for.
-        InputError: ``out`` exists, is no ``.tif``, or the classes overlap.
+        InputError: ``out`` exists, is no ``.tif``, the classes overlap, or a threshold is of none of them.
         EnvironmentFault: it cannot be written.
     """
     files.refuse_existing(out, overwrite=overwrite)
     _require(answering, out)
-    work = _Unfinished(answering, picture, out)
+    wanted = cleanup.by_index(answering.model.table, thresholds or {})
+    work = _Unfinished(answering, picture, out, wanted)
     try:
         if work.rows < work.size[0]:  # or it was killed while the result was written
             for block in answering.blocks(work.size, work.read, start=work.rows):
-                work.take(block.y, block.x, choose(block.probabilities_KHW).astype(np.uint8))
+                work.take(block.y, block.x, cleanup.decide(block.probabilities_KHW, wanted).astype(np.uint8))
                 progress(work.rows, work.size[0])
             work.finish()
     except BaseException:
@@ -65,7 +69,8 @@ def segment_large(
             work.remove()
         raise
     with files.writing(out) as file:
-        images.write_index_tiff(file, np.memmap(work.mask.path, np.uint8, "r", shape=work.size), answering.model.table.palette_256, geo=images.geo_tags(picture))
+        palette = answering.model.table.palette_256
+        images.write_bands(file, work.mask, geo=work.place, palette_256=palette, nodata=IGNORE)
     progress(work.size[0], work.size[0])
     shares = work.shares(answering.model.table.names)
     work.remove()
@@ -89,12 +94,13 @@ def _require(answering: Answering, out: Path) -> None:
 class _Unfinished:
     """The mask so far, in a file beside the result's place, and how many of its rows are done."""
 
-    def __init__(self, answering: Answering, picture: Path, out: Path) -> None:
+    def __init__(self, answering: Answering, picture: Path, out: Path, thresholds: Mapping[int, float]) -> None:
         self.strips = Strips(picture)
+        self.place = images.geo_tags(images.georeference(picture))  # before hours of work, as it may be broken
         self.preprocessing = answering.model.preprocessing
         self.size = (self.strips.header.height, self.strips.header.width)
         self._state, self._mask = (out.with_name(f".{out.name}.{kind}") for kind in ("rows", "mask"))
-        self._identity = _identity(answering, picture)
+        self._identity = _identity(answering, picture, thresholds)
         self.rows = self._rows_done()
         if not self.rows:
             self.remove()
@@ -128,7 +134,7 @@ class _Unfinished:
         """Counted band by band."""
         counts = np.zeros(256, np.int64)
         for y in range(0, self.size[0], _BAND_ROWS):
-            counts += np.bincount(self.mask.read(y, _BAND_ROWS).ravel(), minlength=256)
+            counts += np.bincount(self.mask[0, y : y + _BAND_ROWS].ravel(), minlength=256)
         total = max(1, int(counts[: len(names)].sum()))
         return {name: float(n / total) for name, n in zip(names, counts, strict=False)}
 
@@ -160,7 +166,9 @@ class _Unfinished:
         return int(rows) if whole and identity == self._identity and isinstance(rows, int) else 0
 
 
-def _identity(answering: Answering, picture: Path) -> list[object]:
+def _identity(answering: Answering, picture: Path, thresholds: Mapping[int, float]) -> list[object]:
     """What must be the same for unfinished work to be gone on with."""
-    about = picture.stat()
-    return [str(picture.resolve()), about.st_size, about.st_mtime_ns, answering.identity]
+    # A Zarr is a folder: the newest of its files.
+    about = max((path.stat() for path in (picture, *picture.rglob("*"))), key=lambda found: found.st_mtime_ns)
+    decided = "".join(f" {index}={share!r}" for index, share in sorted(thresholds.items()))
+    return [str(picture.resolve()), about.st_size, about.st_mtime_ns, answering.identity + decided]

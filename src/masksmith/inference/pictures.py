@@ -119,7 +119,7 @@ class _Search:
         raise _missing(path, "a picture", "no such file")
 
     def _path(self, path: Path) -> list[_Found]:
-        if path.is_dir():
+        if _holds_pictures(path):
             return self._folder(path)
         if ending(path) is None and not video.is_video(path):
             raise DataError(
@@ -144,12 +144,12 @@ class _Search:
         return [
             found
             for path in paths
-            for found in (self._folder(path) if _is_there(path) and path.is_dir() else [_Found(path)])
+            for found in (self._folder(path) if _is_there(path) and _holds_pictures(path) else [_Found(path)])
         ]
 
     def _pattern(self, word: str) -> list[_Found]:
         paths = [Path(name) for name in sorted(glob.glob(word, recursive=True))]  # noqa: PTH207 - the pattern may be absolute
-        files = [path for path in paths if not path.is_dir() and (images.is_picture(path) or video.is_video(path))]
+        files = [p for p in paths if not _holds_pictures(p) and (images.is_picture(p) or video.is_video(p))]
         meant = files or [path for path in paths if path.is_dir()]
         if not meant:
             raise _missing(Path(word), "a pattern that pictures fit", f"one that fits {len(paths)} other files")
@@ -164,7 +164,7 @@ class _Search:
                 remedy="give one of its own, or the masks would be taken for pictures the next time",
             )
         paths = sorted(self._below(folder) if self.recursive else folder.iterdir())
-        found = [path for path in paths if images.is_picture(path) and not path.is_dir()]
+        found = [path for path in paths if images.is_picture(path) and not _holds_pictures(path)]
         if not found:
             raise _without_pictures(folder, paths, self.recursive)
         if not self.recursive:
@@ -178,7 +178,9 @@ class _Search:
             here = Path(place)
             seen.add(here.resolve())
             inside[:] = [n for n in sorted(inside) if not n.startswith(".") and (here / n).resolve() not in seen]
-            yield from (here / name for name in names)
+            folders = [name for name in inside if images.is_folder_picture(here / name)]
+            inside[:] = [name for name in inside if name not in folders]
+            yield from (here / name for name in [*names, *folders])
 
 
 def _named(found: Sequence[_Found], every: int) -> list[Chosen]:
@@ -218,6 +220,11 @@ def _is_there(path: Path) -> bool:
         return path.exists()
     except (OSError, ValueError):  # a name that no file can have
         return False
+
+
+def _holds_pictures(path: Path) -> bool:
+    """Whether it is a folder to look into, and no picture that is a folder itself."""
+    return path.is_dir() and not images.is_folder_picture(path)
 
 
 def _content(path: Path) -> bytes:

@@ -14,6 +14,9 @@ from masksmith.data.layouts import SPLITS
 from masksmith.errors import DataError, unknown_name
 from masksmith.events import Listener
 from masksmith.inference import evaluate as scoring
+from masksmith.inference import kept
+from masksmith.inference.answering import Answering
+from masksmith.inference.cleanup import CleanupSettings
 from masksmith.inference.segmenter import load
 from masksmith.metrics import Figures, summarize
 from masksmith.recipe import DataSettings
@@ -31,6 +34,7 @@ def evaluate(  # noqa: PLR0913 - six of them are keyword-only options
     output: str | os.PathLike[str] | None = None,
     settings: DataSettings | None = None,
     device: str = "auto",
+    cleanup: str = "auto",
     overwrite: bool = False,
     listener: Listener | None = None,
 ) -> Figures:
@@ -44,6 +48,7 @@ def evaluate(  # noqa: PLR0913 - six of them are keyword-only options
         output: folder for ``evaluation.json`` and pictures; None writes nothing.
         settings: folders by name, and what to do about pictures without a mask.
         device: "auto", "cpu", "cuda" or "mps".
+        cleanup: "auto" cleans the masks as ``masksmith tune`` has chosen for the run, if it has; "none" never.
         overwrite: replace an earlier evaluation in ``output``.
         listener: hears of progress and of pictures that the training did not know.
 
@@ -55,12 +60,8 @@ def evaluate(  # noqa: PLR0913 - six of them are keyword-only options
     listener = listener or Listener()
     segmenter = load(run, device=device)
     settings = settings or DataSettings()
-    folder = Run(Path(run))
-    if data is None and settings.images is None:
-        found = folder.read_dataset()
-    else:
-        found = dataset.find(None if data is None else Path(data), settings)
-        found = _as_in_training(found, folder, listener)
+    wanted = _cleanup(Path(run), segmenter, cleanup, split, listener)
+    found = find(Run(Path(run)), data, settings, listener)
     pairs = _part(found, split)
     table = segmenter.model.table
     listener.message(f"{len(pairs)} picture{'s' if len(pairs) > 1 else ''} to score")
@@ -68,10 +69,32 @@ def evaluate(  # noqa: PLR0913 - six of them are keyword-only options
     if output is not None:
         files.claim_folder(Path(output), overwrite=overwrite, ours=summary.EVALUATION_FILES)
     reader = PairReader(pairs, table, segmenter.model.preprocessing)
-    measured = summarize(scoring.confusion(segmenter, reader, listener.predicted), table.names)
+    measured = summarize(scoring.confusion(segmenter, reader, listener.predicted, cleanup=wanted), table.names)
     if output is not None:
-        summary.write_evaluation(Path(output), split, segmenter, reader, measured)
+        summary.write_evaluation(Path(output), split, segmenter, reader, measured, wanted)
     return measured
+
+
+def find(run: Run, data: str | os.PathLike[str] | None, settings: DataSettings, listener: Listener) -> Dataset:
+    """The pairs of the training, or those of ``data`` with the parts that they had in the training.
+
+    Raises:
+        InputError: no such run or data.
+    """
+    if data is None and settings.images is None:
+        return run.read_dataset()
+    return _as_in_training(dataset.find(None if data is None else Path(data), settings), run, listener)
+
+
+def _cleanup(run: Path, segmenter: Answering, word: str, split: str, listener: Listener) -> CleanupSettings | None:
+    """What the run's cleanup.yaml says; None where nothing is cleaned."""
+    found, said = kept.settings(Run.of(run).cleanup_file, segmenter, word)
+    is_applied = found != CleanupSettings()
+    if said:
+        listener.message(said)
+    if is_applied and split in {"val", "all"}:
+        listener.message("it was chosen on the validation part, where the figures are therefore better than elsewhere")
+    return found if is_applied else None
 
 
 def _part(found: Dataset, split: str) -> list[Pair]:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
 
 from masksmith import files
 from masksmith.data.batches import PairReader
-from masksmith.inference.answering import Answering, choose
+from masksmith.inference import evaluate
+from masksmith.inference.answering import Answering
+from masksmith.inference.cleanup import CleanupSettings
 from masksmith.keys import Mask
 from masksmith.limits import FIGURE_ROWS
 from masksmith.metrics import Figures
@@ -28,11 +31,19 @@ def write_training(run: Run, segmenter: Answering, validation: PairReader, measu
     files.write_text(run.path / "NEXT.md", _next(run, measured))
 
 
-def write_evaluation(folder: Path, split: str, segmenter: Answering, reader: PairReader, measured: Figures) -> None:
+def write_evaluation(
+    folder: Path,
+    split: str,
+    segmenter: Answering,
+    reader: PairReader,
+    measured: Figures,
+    cleanup: CleanupSettings | None = None,
+) -> None:
     """``evaluation.json``, the confusion matrix and samples of an evaluation."""
-    Run(folder).write_json(EVALUATION_FILES[0], {"part": split, "pictures": len(reader), **measured.to_dict()})
+    about = {"part": split, "pictures": len(reader)} | ({"cleanup": asdict(cleanup)} if cleanup is not None else {})
+    Run(folder).write_json(EVALUATION_FILES[0], about | measured.to_dict())
     _write_confusion(folder, measured)
-    files.write_bytes(folder / "samples.png", grid(segmenter, reader))
+    files.write_bytes(folder / "samples.png", grid(segmenter, reader, cleanup))
 
 
 def _write_confusion(folder: Path, measured: Figures) -> None:
@@ -41,15 +52,14 @@ def _write_confusion(folder: Path, measured: Figures) -> None:
         files.write_bytes(folder / "confusion.png", charts.confusion(measured))
 
 
-def grid(segmenter: Answering, reader: PairReader) -> bytes:
+def grid(segmenter: Answering, reader: PairReader, cleanup: CleanupSettings | None = None) -> bytes:
     """A few pictures, evenly spread over the set, with truth, prediction and difference."""
     count = min(FIGURE_ROWS, len(reader))
     table = segmenter.model.table
     rows: list[tuple[str, np.ndarray, Mask, Mask]] = []
     for index in np.linspace(0, len(reader) - 1, count).round().astype(int).tolist():
         pixels, truth = reader.read(index)
-        found = choose(segmenter.probabilities(pixels), overlapping=table.overlapping)
-        rows.append((reader.pairs[index].name, pixels, truth, found))
+        rows.append((reader.pairs[index].name, pixels, truth, evaluate.answer(segmenter, pixels, cleanup)))
     return charts.samples(rows, table)
 
 
