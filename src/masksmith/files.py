@@ -61,6 +61,22 @@ def writing(path: Path) -> Iterator[BinaryIO]:
         raise not_writable(path, error) from error
 
 
+@contextmanager
+def lent(content: bytes, ending: str) -> Iterator[Path]:
+    """A file of that ending in a private folder, for what reads files alone; both are gone at the end.
+
+    It is not waited for until it is on the disk: nobody needs it after a loss of power. Errors as in
+    :func:`write_bytes`.
+    """
+    with tempfile.TemporaryDirectory(prefix="masksmith-") as folder:
+        path = Path(folder) / f"lent{ending}"
+        try:
+            path.write_bytes(content)
+        except OSError as error:
+            raise not_writable(path, error) from error
+        yield path
+
+
 def write_text(path: Path, content: str) -> None:
     """Write UTF-8 text atomically; errors as in :func:`write_bytes`."""
     write_bytes(path, content.encode("utf-8"))
