@@ -76,7 +76,7 @@ def test_it_can_do_what_a_segmenter_can(tmp_path: Path) -> None:
     np.testing.assert_array_equal(by_path.mask_HW, ours.segment(pixels).mask_HW)
     assert by_path.source == path
     assert (ours.device, ours.precision, ours.tile_px) == (torch.device("cpu"), "fp32", ours.members[0].tile_px)
-    public = {name for name in dir(Segmenter) if not name.startswith("_")}
+    public = {name for name in dir(Segmenter) if not name.startswith("_")} - {"take"}  # of one network alone
     assert public <= set(dir(ours))
     assert vars(member()).keys() - {"network", "tiling", "_answer", "_model"} <= set(dir(ours))
     with pytest.raises(DataError, match="expected 3 channels"):
@@ -119,6 +119,18 @@ def test_load_decides_by_what_lies_in_the_folder(tmp_path: Path) -> None:
     assert all(isinstance(one, Segmenter) for one in alone)
     wanted = np.mean([one.segment(pixels).probabilities_KHW for one in alone], axis=0)
     np.testing.assert_allclose(found.segment(pixels).probabilities_KHW, wanted, atol=1e-6)
+
+
+def test_several_runs_and_folds_answer_as_one(tmp_path: Path) -> None:
+    folder, pixels = write_folds(tmp_path / "folds", 3), noise(24, 24, 3)
+    runs = [folder / f"fold-{n}" for n in range(3)]
+    found = masksmith.load(runs, device="cpu", precision="fp32")
+    assert isinstance(found, Ensemble)
+    all_folds = masksmith.load(folder, device="cpu", precision="fp32").segment(pixels).probabilities_KHW
+    np.testing.assert_array_equal(found.segment(pixels).probabilities_KHW, all_folds)
+    more = masksmith.load([runs[0], folder], device="cpu", precision="fp32")
+    assert isinstance(more, Ensemble)
+    assert len(more.members) == 4
 
 
 def test_folds_that_are_not_all_there(tmp_path: Path) -> None:

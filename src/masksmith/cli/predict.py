@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from masksmith.cli import options
+from masksmith.cli import cleaning, options
 from masksmith.errors import InputError, MasksmithError, PartialFault, RecipeError, unknown_name
 from masksmith.limits import MAX_WINDOW_BYTES
 
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from masksmith.cli.show import Show
     from masksmith.cli.writing import Wanted, Writer
     from masksmith.inference.answering import Answering
-    from masksmith.inference.cleanup import CleanupSettings
     from masksmith.inference.pictures import Chosen
     from masksmith.inference.prediction import Prediction
     from masksmith.outputs import Shaping
@@ -59,14 +58,14 @@ _MinArea = Annotated[
     int, typer.Option("--min-area", metavar="PX", min=0, help="Leave smaller regions out of outlines and lists.")
 ]
 _MinObject = Annotated[
-    int, typer.Option("--min-object", metavar="PX", min=0, help="Remove smaller regions from the mask.")
+    int | None, typer.Option("--min-object", metavar="PX", min=0, help="Remove smaller regions from the mask.")
 ]
 _FillHoles = Annotated[
-    int, typer.Option("--fill-holes", metavar="PX", min=0, help="Fill smaller holes in regions of the mask.")
+    int | None, typer.Option("--fill-holes", metavar="PX", min=0, help="Fill smaller holes in regions of the mask.")
 ]
 _Threshold = Annotated[
     list[str] | None,
-    typer.Option("--threshold", metavar="CLASS=P", help="Below the probability P no pixel is of CLASS; repeatable."),
+    typer.Option("--threshold", metavar="CLASS=P", help="Of two classes, CLASS from the probability P on; repeatable."),
 ]
 _Instances = Annotated[
     str, typer.Option("--instances", metavar="HOW", help="Tell things apart by components or watershed.")
@@ -87,8 +86,12 @@ _Overlap = Annotated[
     int | None,
     typer.Option("--overlap", metavar="PX", min=0, help="Pixels around it; fewer than the network sees are faded."),
 ]
+_With = Annotated[
+    list[Path] | None,
+    typer.Option("--with", metavar="RUN", help="The mean with the network of this run too; repeatable."),
+]
 _Runtime = Annotated[
-    str, typer.Option("--runtime", metavar="NAME", help="auto, or a name that `masksmith runtimes` lists.")
+    str, typer.Option("--runtime", metavar="NAME", help="auto, int8, or a name that `masksmith runtimes` lists.")
 ]
 
 
@@ -103,10 +106,12 @@ def command(
     shard: _Shard = None,
     simplify: _Simplify = 0.0,
     min_area: _MinArea = 0,
-    min_object: _MinObject = 0,
-    fill_holes: _FillHoles = 0,
+    min_object: _MinObject = None,
+    fill_holes: _FillHoles = None,
     threshold: _Threshold = None,
+    cleanup: options.Cleanup = "auto",
     instances: _Instances = "components",
+    others: _With = None,
     tta: _Tta = "none",
     max_memory: _MaxMemory = None,
     tile: _Tile = None,
@@ -133,11 +138,14 @@ def command(
     from masksmith.inference import pictures as choosing
 
     found = choosing.find(pictures, recursive=recursive, every=every, output=output)
-    loaded = _load(run, device, tta, max_memory, runtime)
+    loaded = _load([run, *(others or [])], device, tta, max_memory, runtime)
     loaded.cut(tile, overlap)
     table = loaded.model.table
-    cleanup = _cleanup(min_object, fill_holes, _thresholds(threshold or [], table.names))
-    wanted = Wanted(words, output, table, shaping, cleanup, "-of-".join(map(str, part)) if shard else "")
+    # What was chosen for one network is not for the mean of several.
+    kept = cleaning.kept(run, loaded, "none" if others else cleanup, quiet)
+    given = cleaning.thresholds(threshold or [], table.names)
+    cleaned = cleaning.settings(kept, min_object, fill_holes, given, table)
+    wanted = Wanted(words, output, table, shaping, cleaned, "-of-".join(map(str, part)) if shard else "")
     _refuse_one_name(found, wanted)
     mine = choosing.share(found, *part) if shard else found
     todo = _todo(mine, wanted, overwrite=overwrite, skip_existing=skip_existing)
@@ -153,11 +161,11 @@ def command(
         raise PartialFault(where=last.where, expected=last.expected, received=last.received, remedy=last.remedy)
 
 
-def _load(run: Path, device: str, tta: str, max_memory: str | None, runtime: str) -> Answering:
+def _load(runs: Sequence[Path], device: str, tta: str, max_memory: str | None, runtime: str) -> Answering:
     from masksmith.inference import segmenter
 
     room = MAX_WINDOW_BYTES if max_memory is None else options.free_bytes(max_memory)
-    loaded = segmenter.load(run, device=device, tta=tta, most_bytes=room)
+    loaded = segmenter.load(runs, device=device, tta=tta, most_bytes=room)
     if runtime != "auto":  # a name that is wrong is told before any work
         loaded.use(runtime)
     return loaded
@@ -186,7 +194,9 @@ def _work(loaded: Answering, todo: Sequence[Chosen], wanted: Wanted, quiet: bool
         with show.Show(quiet=quiet) as shown, _signals(shown):
             for chosen in todo:
                 if chosen.is_large:
-                    shown.message(f"{chosen.shown} is predicted part by part: its mask alone, as a TIFF")
+                    shown.message(
+                        f"{chosen.shown} is predicted part by part: its mask alone, as a TIFF{cleaning.left_out(wanted.cleanup)}"
+                    )
                     writer.put_large(chosen, _large(loaded, chosen, wanted, shown))
     except (KeyboardInterrupt, MasksmithError):
         if writer.rows and not quiet and not wanted.collectors():
@@ -219,7 +229,9 @@ def _large(loaded: Answering, chosen: Chosen, wanted: Wanted, shown: Show) -> Ma
 
     (target,) = wanted.targets(chosen)
     try:  # what exists was refused, or is to be replaced
-        return loaded.segment_large(str(chosen.source), target, overwrite=True, progress=told)
+        return loaded.segment_large(
+            str(chosen.source), target, overwrite=True, thresholds=wanted.cleanup.thresholds, progress=told
+        )
     except InputError as fault:
         return fault
 
@@ -274,33 +286,6 @@ def _shaping(simplify: float, min_area: int, instances: str) -> Shaping:
     if instances not in _SPLITS:
         raise unknown_name("way to tell things apart", instances, _SPLITS, where="--instances")
     return Shaping(simplify, min_area, _SPLITS[instances])
-
-
-def _thresholds(given: Sequence[str], names: Sequence[str]) -> dict[str, float]:
-    found: dict[str, float] = {}
-    for word in given:
-        name, _, number = word.rpartition("=")
-        try:
-            value = float(number)
-        except ValueError:
-            value = math.nan
-        if not name or not 0 <= value <= 1:
-            raise RecipeError(
-                where="--threshold",
-                expected="CLASS=P with P from 0 to 1",
-                received=f'"{word}"',
-                remedy=f"write {names[-1]}=0.3",
-            )
-        if name not in names:
-            raise unknown_name("class", name, names, where="--threshold")
-        found[name] = value
-    return found
-
-
-def _cleanup(min_object: int, fill_holes: int, thresholds: Mapping[str, float]) -> CleanupSettings:
-    from masksmith.inference.cleanup import CleanupSettings
-
-    return CleanupSettings(min_object, fill_holes, thresholds)
 
 
 def _refuse_one_name(found: Sequence[Chosen], wanted: Wanted) -> None:

@@ -9,7 +9,6 @@ import typer
 
 if TYPE_CHECKING:
     from masksmith.inference.runtimes.measuring import Measured
-    from masksmith.modelfile import ModelFile
 
 
 def command(
@@ -24,40 +23,59 @@ def command(
     ] = 512,
 ) -> None:
     """Time the installed runtimes on a made window, compare their answers, and say which is taken."""
+    from masksmith import modelfile
     from masksmith.cli import show
     from masksmith.inference import runtimes
     from masksmith.inference.runtimes import choosing, measuring
     from masksmith.planning import probe
 
-    model = _first(run)
+    run = _first(run)
+    model = modelfile.read(run)
     network, device = model.build(), probe.device()
     probe.place(network, device)
-    setup = runtimes.Setup(probe.precision("auto", device), overlapping=model.table.overlapping)
     out = show.console()
+    graph, unusable = _int8_graph(run, model.checksum)
+    setup = runtimes.Setup(probe.precision("auto", device), overlapping=model.table.overlapping, quantized=graph)
     out.print(f"Measuring on a window of {size}×{size} pixels; starting the runtimes takes up to a minute.")
     window = measuring.made_window(network, size, size)
     lines = measuring.measure(network, setup, window, eager=True)
     known = choosing.speeds(lines, window)
     choosing.remember(network, setup, known)
     taken = choosing.best(known)
-    header = ["runtime", "ms", "× eager", "start s", "largest difference", "equal pixels", ""]
+    header = ["runtime", "ms", "× eager", "start s", "difference", "equal pixels", ""]
     out.print(show.table(header, [_row(line, lines[0], taken) for line in lines if line.fault is None]))
     for line in lines:
         if line.fault is not None:
             out.print(f"{line.name} is not taken: {line.fault}")
+    if unusable:
+        out.print(f"int8 is not measured: {unusable}", markup=False)
     for name in runtimes.RUNTIMES:
         if lacking := runtimes.missing(name):
             out.print(f"{name} is not installed: pip install {' '.join(lacking)}")
 
 
-def _first(run: Path) -> ModelFile:
-    """The model file, of folds that of the first."""
-    from masksmith import modelfile
+def _first(run: Path) -> Path:
+    """The run, of folds the first."""
     from masksmith.inference import ensemble
 
     if ensemble.is_ensemble(run):
-        return modelfile.read(ensemble.fold_folders(run, ensemble.read_mark(run)["folds"])[0])
-    return modelfile.read(run)
+        return ensemble.fold_folders(run, ensemble.read_mark(run)["folds"])[0]
+    return run
+
+
+def _int8_graph(run: Path, checksum: str) -> tuple[bytes | None, str]:
+    """The int8 graph beside the model file if there is one, or why it cannot be used."""
+    from masksmith.errors import MasksmithError
+    from masksmith.inference import runtimes
+    from masksmith.inference.runtimes import int8
+
+    path = int8.beside(run)
+    if not path.exists() or runtimes.missing(runtimes.int8_name()):
+        return None, ""
+    try:
+        return int8.read(path, checksum), ""
+    except MasksmithError as error:
+        return None, str(error)
 
 
 def _row(line: Measured, eager: Measured, taken: str) -> list[str]:

@@ -7,7 +7,6 @@ the class table and the kind of pixels that they take.
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,9 +15,8 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from masksmith import modelfile
 from masksmith.errors import RunError
-from masksmith.inference import tiling
+from masksmith.inference import segmenter, tiling
 from masksmith.inference.answering import Answering
 from masksmith.inference.segmenter import Segmenter
 from masksmith.inference.tiler import Block, Read
@@ -111,20 +109,27 @@ def is_ensemble(path: Path) -> bool:
 
 
 def load(
-    folder: str | os.PathLike[str],
+    runs: Sequence[Path],
     *,
     device: str = "auto",
     precision: str = "auto",
     tta: str = "none",
     most_bytes: int = MAX_WINDOW_BYTES,
 ) -> Ensemble:
-    """All networks of a folder of folds; arguments as of :class:`Segmenter`.
+    """The networks of several runs, and all those of each folder of folds; arguments as of :class:`Segmenter`.
 
     Raises:
-        RunError: folds that are not trained yet, damaged, or that do not agree.
+        RunError: folds that are not trained yet, damaged, or networks that do not agree.
         EnvironmentFault: no such device.
     """
-    path = Path(folder)
+    paths = [path for run in runs for path in (_trained_folds(run) if is_ensemble(run) else [run])]
+    share = most_bytes // max(1, len(paths))  # each holds a window at a time
+    one = segmenter.load_member
+    return Ensemble([one(path, device=device, precision=precision, tta=tta, most_bytes=share) for path in paths])
+
+
+def _trained_folds(path: Path) -> list[Path]:
+    """The run folder of each fold, all of which must be there."""
     count = read_mark(path)["folds"]
     ready = len(list(path.glob("fold-*/model.safetensors")))
     if ready < count:
@@ -134,9 +139,7 @@ def load(
             received=str(ready),
             remedy=f"finish them with masksmith folds -o {path} --resume",
         )
-    models = [modelfile.read(run) for run in fold_folders(path, count)]
-    share = most_bytes // len(models)  # each holds a window at a time
-    return Ensemble([Segmenter(m, device=device, precision=precision, tta=tta, most_bytes=share) for m in models])
+    return fold_folders(path, count)
 
 
 def fold_folders(path: Path, count: int) -> list[Path]:

@@ -6,7 +6,7 @@ Rule: what it can do for pictures is said once, in ``answering``.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -145,8 +145,11 @@ class Segmenter(Answering):
         )
 
 
+Place = str | os.PathLike[str]
+
+
 def load(
-    run: str | os.PathLike[str],
+    run: Place | Sequence[Place],
     *,
     device: str = "auto",
     precision: str = "auto",
@@ -155,25 +158,44 @@ def load(
 ) -> Segmenter | Ensemble | Team:
     """The trained network of a run folder (or of a model file), ready to segment; arguments as of :class:`Segmenter`.
 
-    A folder that ``masksmith folds`` made gives an :class:`Ensemble` of its folds, used likewise; several devices,
+    A folder that ``masksmith folds`` made, or several runs, give an :class:`Ensemble`, used likewise; several devices,
     as "cuda:0,cuda:1", give a :class:`Team`, which answers for a picture on each of them at a time.
 
     >>> import masksmith
     >>> mask = masksmith.load("runs/cells").segment("picture.png").mask_HW  # doctest: +SKIP
 
     Raises:
-        RunError: no run folder, or a damaged one.
+        RunError: no run folder, or a damaged one, or runs that do not agree on classes and pixels.
         EnvironmentFault: no such device.
     """
-    from masksmith.inference import ensemble, team  # which are made of Segmenters
+    from masksmith.inference import team  # which is made of Segmenters
+
+    names = [name.strip() for name in device.split(",")]
+    members = [load_one(run, device=name, precision=precision, tta=tta, most_bytes=most_bytes) for name in names]
+    return members[0] if len(members) == 1 else team.Team(members)
+
+
+def load_one(
+    run: Place | Sequence[Place],
+    *,
+    device: str = "auto",
+    precision: str = "auto",
+    tta: str = "none",
+    most_bytes: int = MAX_WINDOW_BYTES,
+) -> Segmenter | Ensemble:
+    """As :func:`load`, on one device."""
+    from masksmith.inference import ensemble
+
+    paths = [Path(run)] if isinstance(run, str | os.PathLike) else [Path(one) for one in run]
+    if len(paths) != 1 or ensemble.is_ensemble(paths[0]):
+        return ensemble.load(paths, device=device, precision=precision, tta=tta, most_bytes=most_bytes)
+    return load_member(paths[0], device=device, precision=precision, tta=tta, most_bytes=most_bytes)
+
+
+def load_member(path: Path, *, device: str, precision: str, tta: str, most_bytes: int) -> Segmenter:
+    """As :func:`load`, of one network."""
     from masksmith.inference.runtimes import int8
 
-    if "," in device:
-        names = [name.strip() for name in device.split(",")]
-        return team.Team([load(run, device=n, precision=precision, tta=tta, most_bytes=most_bytes) for n in names])
-    if ensemble.is_ensemble(Path(run)):
-        return ensemble.load(run, device=device, precision=precision, tta=tta, most_bytes=most_bytes)
-    model = modelfile.read(Path(run))
-    loaded = Segmenter(model, device=device, precision=precision, tta=tta, most_bytes=most_bytes)
-    loaded.quantized = int8.beside(Path(run))
+    loaded = Segmenter(modelfile.read(path), device=device, precision=precision, tta=tta, most_bytes=most_bytes)
+    loaded.quantized = int8.beside(path)
     return loaded

@@ -16,8 +16,7 @@ from torch import Tensor
 from masksmith.classes import IGNORE
 from masksmith.errors import InputError, RunError
 from masksmith.inference.ensemble import Ensemble, fold_folders, is_ensemble
-from masksmith.inference.segmenter import Segmenter
-from masksmith.inference.segmenter import load as load_segmenter
+from masksmith.inference.segmenter import Segmenter, load_one
 from masksmith.keys import IGNORED_BIT
 from masksmith.modelfile import ModelFile
 from masksmith.planning import probe
@@ -96,7 +95,7 @@ def load(recipe: Recipe, student: ModelFile, device: torch.device) -> Teacher | 
     """
     if recipe.teacher is None:
         return None
-    found = load_segmenter(recipe.teacher, device=device.type, precision=recipe.precision)
+    found = load_one(recipe.teacher, device=device.type, precision=recipe.precision)
     return Teacher(found.members if isinstance(found, Ensemble) else [found], student)
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import importlib.util
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 
@@ -25,6 +25,8 @@ class Setup:
     """What may be computed in, as ``probe.precision`` gives it: "fp32", "bf16" or "fp16"."""
     overlapping: bool = False
     """Whether each class has a probability of its own."""
+    quantized: bytes | None = field(default=None, repr=False)
+    """The network's int8 graph, if one was made."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +39,14 @@ class Runtime:
     """Modules that must be installed, besides those of masksmith."""
     cpu_only: bool = False
     slow_start: bool = False
-    """Whether it compiles for so long that it is only taken when it is asked for by name."""
+    """Whether it compiles for long."""
+    quantized: bool = False
+    """Whether it runs the int8 graph, whose answers differ a little."""
+
+    @property
+    def by_name(self) -> bool:
+        """Whether it is only taken when it is asked for."""
+        return self.slow_start or self.quantized
 
 
 RUNTIMES: dict[str, Runtime] = {
@@ -54,7 +63,22 @@ RUNTIMES: dict[str, Runtime] = {
     "onnxruntime": Runtime(
         ort.single, "ONNX Runtime in single precision", ("onnxruntime", "onnx", "onnxscript"), cpu_only=True
     ),
+    "openvino-int8": Runtime(
+        vino.quantized, "OpenVINO, the int8 graph", ("openvino", "onnx"), cpu_only=True, quantized=True
+    ),
+    "onnxruntime-int8": Runtime(
+        ort.quantized, "ONNX Runtime, the int8 graph", ("onnxruntime", "onnx"), cpu_only=True, quantized=True
+    ),
 }
+
+INT8 = "int8"
+"""The word for the first runtime of the int8 graph that is installed."""
+
+
+def int8_name() -> str:
+    """What ``INT8`` stands for here; the first of all where none is installed."""
+    names = [name for name, runtime in RUNTIMES.items() if runtime.quantized]
+    return next((name for name in names if not missing(name)), names[0])
 
 
 def missing(name: str) -> list[str]:
@@ -68,7 +92,10 @@ def available(device: torch.device, setup: Setup) -> list[str]:
     return [
         name
         for name, runtime in RUNTIMES.items()
-        if name not in same and not missing(name) and (device.type == "cpu" or not runtime.cpu_only)
+        if name not in same
+        and not missing(name)
+        and (device.type == "cpu" or not runtime.cpu_only)
+        and (setup.quantized is not None or not runtime.quantized)
     ]
 
 
@@ -86,6 +113,8 @@ def build(name: str, network: UNet, setup: Setup) -> Answer:
         raise _refused(name, f"no module {', '.join(lacking)}", f"pip install {' '.join(lacking)}")
     if RUNTIMES[name].cpu_only and device.type != "cpu":
         raise _refused(name, f"a network on {device.type}", "choose the runtime torch, or the device cpu")
+    if RUNTIMES[name].quantized and setup.quantized is None:
+        raise _refused(name, "a network without its int8 graph", "make it with masksmith quantize RUN")
     try:
         return RUNTIMES[name].build(network, setup)
     except MasksmithError:

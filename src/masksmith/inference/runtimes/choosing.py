@@ -113,16 +113,16 @@ def _pixels(x_BCHW: Tensor) -> int:
 
 def candidates(device: torch.device, setup: Setup) -> list[str]:
     """The runtimes that may be taken without being asked for."""
-    return [name for name in runtimes.available(device, setup) if not RUNTIMES[name].slow_start]
+    return [name for name in runtimes.available(device, setup) if not RUNTIMES[name].by_name]
 
 
 def speeds(lines: Sequence[Measured], x_BCHW: Tensor) -> dict[str, Speed]:
-    """Those of the runtimes that may be taken: they agree with torch in fp32 and start quickly."""
+    """Those of the runtimes that may be taken unasked: they agree with torch in fp32 and start quickly."""
     sound = [
         line
         for line in lines
         if line.name in RUNTIMES
-        and not RUNTIMES[line.name].slow_start
+        and not RUNTIMES[line.name].by_name
         and line.fault is None
         and line.equal >= LEAST_EQUAL
     ]

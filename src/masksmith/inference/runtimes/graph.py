@@ -15,7 +15,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from masksmith.inference.tiler import F32, Answer, torch_answer
@@ -96,19 +95,12 @@ class _Inner(nn.Module):
         self.overlapping = overlapping
 
     def forward(self, x_BCHW: Tensor) -> Tensor:
-        net = self.network
-        features: list[Tensor] = net.encoder(F.pixel_unshuffle(x_BCHW, net.stem) if net.stem > 1 else x_BCHW)
-        x = features[-1]
-        for skip, level in zip(reversed(features[:-1]), net.decoder, strict=True):
-            x = level(x, skip)
-        return to_probabilities(net._unfold(net.head(x)), overlapping=self.overlapping)
+        return to_probabilities(self.network.answer_exact(x_BCHW), overlapping=self.overlapping)
 
 
 def _export(network: UNet, *, overlapping: bool) -> bytes:
-    batch: Any = torch.export.Dim("batch", min=1)
-    (height, tall), (width, wide) = _side(network, "height", 1), _side(network, "width", 2)
-    # No two sizes are alike, or the export would take them for one.
-    example = torch.zeros(2, network.in_channels, tall, wide)
+    (batch, height, width), (count, tall, wide) = dynamic_sizes(network)
+    example = torch.zeros(count, network.in_channels, tall, wide)
     inner = _Inner(network, overlapping=overlapping)
     # What the exporters warn of concerns their own developers.
     with warnings.catch_warnings(), torch.no_grad():
@@ -119,6 +111,14 @@ def _export(network: UNet, *, overlapping: bool) -> bytes:
             raise RuntimeError("torch.onnx gave no graph")
         graph: bytes = onnx.model_proto.SerializeToString()
     return graph
+
+
+def dynamic_sizes(network: UNet) -> tuple[tuple[Any, Any, Any], tuple[int, int, int]]:
+    """Batch, height and width that the network takes without padding, for ``torch.export``, and one of each."""
+    (height, tall), (width, wide) = _side(network, "height", 1), _side(network, "width", 2)
+    batch: Any = torch.export.Dim("batch", min=1)
+    # No two sizes are alike, or the export would take them for one.
+    return (batch, height, width), (2, tall, wide)
 
 
 def _side(network: UNet, name: str, more: int) -> tuple[Any, int]:

@@ -18,15 +18,22 @@ _ERRORS_ONLY = 3
 
 def single(network: UNet, setup: Setup) -> Answer:
     """In fp32, on the processor."""
+    return _build(network, setup, graph.exported(network, overlapping=setup.overlapping))
+
+
+def quantized(network: UNet, setup: Setup) -> Answer:
+    """The int8 graph."""
+    return _build(network, setup, setup.quantized or b"")
+
+
+def _build(network: UNet, setup: Setup, content: bytes) -> Answer:
     import onnxruntime
 
     onnxruntime.disable_telemetry_events()  # which its builds for Windows have
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = torch.get_num_threads()
     options.log_severity_level = _ERRORS_ONLY
-    session = onnxruntime.InferenceSession(
-        graph.exported(network, overlapping=setup.overlapping), options, providers=["CPUExecutionProvider"]
-    )
+    session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
 
     def run(x_BCHW: F32) -> F32:
         found: F32 = session.run(None, {graph.INPUT: x_BCHW})[0]

@@ -20,22 +20,27 @@ if TYPE_CHECKING:
 
 def plain(network: UNet, setup: Setup) -> Answer:
     """In bf16 where that is the machine's precision."""
-    return _build(network, setup, setup.precision)
+    return _build(network, setup, graph.exported(network, overlapping=setup.overlapping), setup.precision)
 
 
 def single(network: UNet, setup: Setup) -> Answer:
     """In fp32."""
-    return _build(network, setup, "fp32")
+    return _build(network, setup, graph.exported(network, overlapping=setup.overlapping), "fp32")
 
 
-def _build(network: UNet, setup: Setup, precision: str) -> Answer:
+def quantized(network: UNet, setup: Setup) -> Answer:
+    """The int8 graph."""
+    # What is float in it runs in fp32: with bf16 between 8-bit layers it was slower.
+    return _build(network, setup, setup.quantized or b"", "fp32")
+
+
+def _build(network: UNet, setup: Setup, content: bytes, precision: str) -> Answer:
     import openvino
 
     core = openvino.Core()
     half = precision == "bf16" and "BF16" in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
-    model = core.read_model(graph.exported(network, overlapping=setup.overlapping), b"")
     compiled = core.compile_model(
-        model,
+        core.read_model(content, b""),
         "CPU",
         {
             "PERFORMANCE_HINT": "LATENCY",  # one window at a time, by all threads
