@@ -78,7 +78,7 @@ def test_it_can_do_what_a_segmenter_can(tmp_path: Path) -> None:
     assert (ours.device, ours.precision, ours.tile_px) == (torch.device("cpu"), "fp32", ours.members[0].tile_px)
     public = {name for name in dir(Segmenter) if not name.startswith("_")} - {"take"}  # of one network alone
     assert public <= set(dir(ours))
-    assert vars(member()).keys() - {"network", "tiling", "_answer", "_model"} <= set(dir(ours))
+    assert vars(member()).keys() - {"network", "tiling", "quantized", "_answer", "_model"} <= set(dir(ours))
     with pytest.raises(DataError, match="expected 3 channels"):
         ours.segment(noise(8, 8, 2))
 
