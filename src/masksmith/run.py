@@ -40,6 +40,8 @@ _FILES = (
     "samples.png",
     "NEXT.md",
     "cleanup.yaml",
+    "exports",
+    "exports.json",
     "evaluation-*",
     ".*.part",  # of a file whose writing was broken off
 )

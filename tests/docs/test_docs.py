@@ -16,6 +16,7 @@ from masksmith.data.layouts import LAYOUTS
 from masksmith.data.layouts.part import IMAGE_NAMES, MASK_NAMES, SPLIT_NAMES
 from masksmith.data.layouts.side import SUFFIXES
 from masksmith.data.public import PUBLIC
+from masksmith.exports import EXPORTS
 from masksmith.images import FORMATS
 from masksmith.inference.runtimes import RUNTIMES
 from masksmith.inference.views import VIEWS
@@ -42,6 +43,7 @@ TABLES = {
     "findings": FINDINGS,
     "public sets": PUBLIC,
     "outputs": {**OUTPUTS, **COLLECTED},
+    "exports": EXPORTS,
     "runtimes": RUNTIMES,
     "views": VIEWS,
     "presets": PRESETS,
@@ -70,6 +72,7 @@ ROWS = {
     "public sets": "data.md",
     "findings": "check.md",
     "outputs": "outputs.md",
+    "exports": "exports.md",
     "runtimes": "runtimes.md",
 }
 

@@ -19,6 +19,7 @@ REASONS = {
     "src/masksmith/classes.py": "the class table and the file that it is written in, which must agree",
     "src/masksmith/recipe.py": "every setting of a training in one list, with what is allowed",
     "src/masksmith/cli/check.py:command": "each option of the command is an argument, two thirds of it",
+    "src/masksmith/cli/predict.py:command": "likewise",
     "src/masksmith/cli/train.py:command": "likewise",
 }
 

@@ -158,8 +158,9 @@ def load(
 ) -> Segmenter | Ensemble | Team:
     """The trained network of a run folder (or of a model file), ready to segment; arguments as of :class:`Segmenter`.
 
-    A folder that ``masksmith folds`` made, or several runs, give an :class:`Ensemble`, used likewise; several devices,
-    as "cuda:0,cuda:1", give a :class:`Team`, which answers for a picture on each of them at a time.
+    The file that ``masksmith export --to onnx`` made is used likewise, by ONNX Runtime. A folder that
+    ``masksmith folds`` made, or several runs, give an :class:`Ensemble`; several devices, as "cuda:0,cuda:1", give
+    a :class:`Team`, which answers for a picture on each of them at a time.
 
     >>> import masksmith
     >>> mask = masksmith.load("runs/cells").segment("picture.png").mask_HW  # doctest: +SKIP
@@ -184,11 +185,13 @@ def load_one(
     most_bytes: int = MAX_WINDOW_BYTES,
 ) -> Segmenter | Ensemble:
     """As :func:`load`, on one device."""
-    from masksmith.inference import ensemble
+    from masksmith.inference import ensemble, exported
 
     paths = [Path(run)] if isinstance(run, str | os.PathLike) else [Path(one) for one in run]
     if len(paths) != 1 or ensemble.is_ensemble(paths[0]):
         return ensemble.load(paths, device=device, precision=precision, tta=tta, most_bytes=most_bytes)
+    if paths[0].suffix.lower() == exported.SUFFIX:
+        return exported.load(paths[0], device=device, tta=tta, most_bytes=most_bytes)
     return load_member(paths[0], device=device, precision=precision, tta=tta, most_bytes=most_bytes)
 
 

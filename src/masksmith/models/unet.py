@@ -388,13 +388,7 @@ class UNet(nn.Module):
                 received=f"{height}×{width}",
                 remedy='pad the picture or use padding="same"',
             )
-        features: list[Tensor] = self.encoder(F.pixel_unshuffle(x_BCHW, self.stem) if self.stem > 1 else x_BCHW)
-        x = features[-1]
-        coarser: list[Tensor] = []
-        for skip, level in zip(reversed(features[:-1]), self.decoder, strict=True):
-            coarser.append(x)
-            x = level(x, skip)
-        logits = self._unfold(self.head(x))
+        logits, coarser = self._through(x_BCHW)
         if self.padding == "same":
             logits = logits[..., :height, :width]
         if not (self.deep_supervision and self.training):
@@ -402,6 +396,20 @@ class UNet(nn.Module):
         # coarser: bottleneck first; the heads are ordered finest first and skip the bottleneck.
         deep = [self._unfold(head(f)) for head, f in zip(self.deep_heads, reversed(coarser[1:]), strict=True)]
         return [logits, *(self._cover(x, logits, 2**level) for level, x in enumerate(deep, 1))]
+
+    def answer_exact(self, x_BCHW: Tensor) -> Tensor:
+        """The logits alone, without a check or padding: for sizes that need none, as in a graph for other programs."""
+        return self._through(x_BCHW)[0]
+
+    def _through(self, x_BCHW: Tensor) -> tuple[Tensor, list[Tensor]]:
+        """The finest logits, and the maps of the decoder that each step came from, bottleneck first."""
+        features: list[Tensor] = self.encoder(F.pixel_unshuffle(x_BCHW, self.stem) if self.stem > 1 else x_BCHW)
+        x = features[-1]
+        coarser: list[Tensor] = []
+        for skip, level in zip(reversed(features[:-1]), self.decoder, strict=True):
+            coarser.append(x)
+            x = level(x, skip)
+        return self._unfold(self.head(x)), coarser
 
     def _unfold(self, logits: Tensor) -> Tensor:
         """Logits at the resolution of the picture, times the stride of their level."""

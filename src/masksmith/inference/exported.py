@@ -1,0 +1,186 @@
+"""An exported ONNX file as a model: its own metadata say how pictures are cut, its graph does the rest.
+
+Rule: only a file of ours whose graph is the one that was written; ONNX Runtime answers, on the processor.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, get_args
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from masksmith import files
+from masksmith.classes import ClassTable, Encoding, Entry
+from masksmith.data.preprocessing import Preprocessing
+from masksmith.errors import EnvironmentFault, RunError
+from masksmith.inference import tiler, views
+from masksmith.inference.runtimes import fault
+from masksmith.inference.segmenter import Segmenter
+from masksmith.inference.tiler import F32, Block, Read
+from masksmith.inference.tiling import Tiling
+from masksmith.limits import MAX_WINDOW_BYTES
+from masksmith.modelfile import ModelFile
+from masksmith.models import field
+from masksmith.models.unet import UNet
+from masksmith.recipe import Recipe
+
+KEY, DIGEST = "masksmith", "sha256"
+"""Names of the metadata, and of the checksum of the graph."""
+INPUT, MASK, PROBABILITIES = "image", "mask", "probabilities"
+SUFFIX = ".onnx"
+# Those whose input are raw pixels.
+_TARGETS = ("onnx", "triton", "bioimageio")
+_ERRORS_ONLY = 3
+
+
+def digest(model: Any) -> str:  # noqa: ANN401 - onnx has no types
+    """The checksum of an ONNX model without its metadata."""
+    return files.sha256(model.graph.SerializeToString(deterministic=True))
+
+
+def stated(content: bytes) -> str:
+    """The metadata of a file whose graph is the one that was written.
+
+    Raises:
+        ValueError: it is not, and whatever onnx raises.
+    """
+    import onnx
+
+    model = onnx.load_model_from_string(content)
+    found = {p.key: p.value for p in model.metadata_props}
+    if KEY not in found:
+        raise ValueError("a file of another program")
+    if any(weights.data_location for weights in model.graph.initializer):
+        raise ValueError("weights outside of the file")
+    if found.get(DIGEST) != digest(model):
+        raise ValueError("contents that differ from their checksum")
+    text: str = found[KEY]
+    return text
+
+
+def session(content: bytes) -> Any:  # noqa: ANN401 - onnxruntime has no types
+    """ONNX Runtime on the content of a file, with as many threads as PyTorch takes."""
+    import onnxruntime
+
+    onnxruntime.disable_telemetry_events()  # which its builds for Windows have
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = torch.get_num_threads()
+    options.log_severity_level = _ERRORS_ONLY
+    return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+
+
+class Exported(Segmenter):
+    """An exported file, used like a Segmenter; see :func:`load`."""
+
+    def __init__(self, says: Mapping[str, Any], run: Any, *, tta: str, most_bytes: int) -> None:  # noqa: ANN401
+        """From metadata and a session of ONNX Runtime; other arguments as of :class:`Segmenter`."""
+        # Its weights are drawn and never asked: only its sizes are.
+        network = UNet(**{**says["network"], "pretrained": False}).eval()
+        super().__init__(_model(says), precision="fp32", network=network, tta=tta, most_bytes=most_bytes)
+        self._checksum, self._run = str(says["model"]), run
+        self._inside_px = field.margins(network, 1)[0] if network.padding == "valid" else 0
+        self.use()
+
+    @property
+    def identity(self) -> str:
+        """What its answers depend on besides the picture."""
+        return f"{self._checksum} {super().identity}"
+
+    def use(self, runtime: str = "auto", pixels: float | None = None) -> str:
+        """What is in the file is what answers: "auto" and "onnxruntime" alone are taken."""
+        del pixels
+        if runtime not in ("auto", "onnxruntime"):
+            raise EnvironmentFault(
+                where=f"runtime={runtime}",
+                expected="onnxruntime, which reads an exported file",
+                received=runtime,
+                remedy="leave the runtime out, or give the run in place of the file",
+            )
+        self.runtime, self._answer = "onnxruntime", views.mean(self._windows, self.tta)
+        return self.runtime
+
+    def blocks(
+        self, size: tuple[int, int], read: Read, *, start: int = 0, cut: Tiling | None = None
+    ) -> Iterator[Block]:
+        """As :meth:`Answering.blocks`: of pixels as stored, which single precision holds."""
+        return tiler.blocks(
+            self.network,
+            size,
+            lambda *part: read(*part).astype(np.float32),
+            cut or self.tiling,
+            self._answer,
+            start=start,
+        )
+
+    def _windows(self, x_BCHW: Tensor) -> F32:
+        """The graph adds what a "valid" network loses; windows bring it already, so as much is taken off."""
+        raw = np.ascontiguousarray(x_BCHW.permute(0, 2, 3, 1).numpy().astype(self.model.preprocessing.dtype))
+        found: F32 = self._run.run([PROBABILITIES], {INPUT: raw})[0]
+        inside, (height, width) = self._inside_px, found.shape[-2:]
+        return found[..., inside : height - inside, inside : width - inside]
+
+
+def load(path: Path, *, device: str = "auto", tta: str = "none", most_bytes: int = MAX_WINDOW_BYTES) -> Exported:
+    """The file, ready to segment; arguments as of :class:`Segmenter`.
+
+    Raises:
+        RunError: not there, not one of ours, damaged, or made for another interface.
+        EnvironmentFault: onnx or ONNX Runtime is not installed, or another device than the processor is asked for.
+    """
+    if device not in ("auto", "cpu"):
+        raise EnvironmentFault(
+            where=f"device={device}",
+            expected="the processor, on which an exported file is run",
+            received=device,
+            remedy="give the run in place of the file",
+        )
+    if not path.is_file():
+        raise RunError(
+            where=path,
+            expected="a file that masksmith export --to onnx wrote",
+            received="no such file",
+            remedy="check the path",
+        )
+    try:
+        content = path.read_bytes()
+        says = json.loads(stated(content))
+        if says["target"] not in _TARGETS:
+            raise ValueError(f"one of the target {says['target']}")
+        return Exported(says, session(content), tta=tta, most_bytes=most_bytes)
+    except ImportError as error:
+        raise EnvironmentFault(
+            where=path,
+            expected="the libraries that read it",
+            received=f"no module {error.name}",
+            remedy="pip install onnx onnxruntime",
+        ) from error
+    except Exception as error:  # libraries raise whatever they like
+        raise RunError(
+            where=path,
+            expected="a file that masksmith export --to onnx wrote",
+            received=fault(error),
+            remedy="export it again, or give the run",
+        ) from error
+
+
+def _model(says: Mapping[str, Any]) -> ModelFile:
+    """All but the weights, which are in the graph."""
+    entries = tuple(Entry(str(name), tuple(color), int(v), bool(i)) for name, color, v, i in says["classes"])
+    return ModelFile(
+        network=says["network"],
+        table=ClassTable(
+            entries,
+            next(known for known in get_args(Encoding) if known == says["encoding"]),
+            snap=bool(says["snap"]),
+            overlapping=bool(says["overlapping"]),
+            border_px=int(says["border_px"]),
+        ),
+        preprocessing=Preprocessing.from_dict(says["preprocessing"]),
+        recipe=Recipe(),
+        weights={},
+    )
