@@ -26,7 +26,7 @@ def test_the_readme_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys
     monkeypatch.chdir(tmp_path)
     commands = [line.removeprefix("$ ") for block in blocks("console") for line in block.splitlines()]
     ours = [shlex.split(c)[1:] for c in commands if c.startswith("masksmith")]
-    assert [words[0] for words in ours] == ["shapes", "check", "plan", "train", "evaluate", "predict"]
+    assert [words[0] for words in ours] == ["shapes", "check", "plan", "train", "evaluate", "predict", "export"]
     for words in ours:
         assert main([SHORT.get(word, word) for word in words]) == 0, words
     assert len(list((tmp_path / "masks").glob("*_mask.png"))) == len(list((tmp_path / "shapes/test/images").iterdir()))
