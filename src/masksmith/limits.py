@@ -36,6 +36,10 @@ FIGURE_ROWS = 4
 # 32,000 pixels in colour.
 MAX_BAND_BYTES = 2**28
 
+# Pixels of a picture that is read before its turn has come, while the network answers for another: in colour it has
+# 150 MB. Also what predictions that wait to be written may have together.
+MAX_AHEAD_PIXELS = 50_000_000
+
 # Pixels of a picture whose class probabilities are still put together in memory: with three classes 1.6 GB.
 # Of larger ones the mask alone is written, part by part.
 MAX_WHOLE_PIXELS = 2**27

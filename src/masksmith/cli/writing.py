@@ -20,7 +20,7 @@ from masksmith.errors import InputError
 from masksmith.inference.cleanup import CleanupSettings, clean
 from masksmith.inference.pictures import Chosen
 from masksmith.inference.prediction import Prediction
-from masksmith.inference.stream import LARGE_PX
+from masksmith.limits import MAX_AHEAD_PIXELS
 from masksmith.outputs import COLLECTED, OUTPUTS, Collector, Shaping, endings, render
 
 # Encoding leaves Python's lock, but the network wants the processors too.
@@ -101,7 +101,7 @@ class Writer:
         done = self._pool.submit(self._write, chosen, answer)
         self._waiting.append((self._line.submit(self._collect, chosen, done), pixels))
         self._held_px += pixels
-        if pixels > LARGE_PX:  # the only one in memory
+        if pixels > MAX_AHEAD_PIXELS:  # the only one in memory
             self._settle(0)
 
     def put_large(self, chosen: Chosen, answer: Mapping[str, float] | InputError) -> None:
@@ -114,7 +114,7 @@ class Writer:
     def _settle(self, most: int, more_px: int = 0) -> None:
         """Wait until at most so many are held, and ``more_px`` besides; whatever went wrong is raised here."""
         while self._waiting and (
-            len(self._waiting) > most or self._held_px + more_px > LARGE_PX or self._waiting[0][0].done()
+            len(self._waiting) > most or self._held_px + more_px > MAX_AHEAD_PIXELS or self._waiting[0][0].done()
         ):
             future, pixels = self._waiting.popleft()
             self._held_px -= pixels

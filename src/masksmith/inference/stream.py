@@ -19,11 +19,9 @@ from masksmith.images import Picture
 from masksmith.images.video import Frame, Video
 from masksmith.inference.answering import Answering
 from masksmith.inference.prediction import Prediction
+from masksmith.limits import MAX_AHEAD_PIXELS
 
 Answer = Prediction | InputError
-
-LARGE_PX = 50_000_000
-"""A picture of more pixels is read when its turn has come: in colour it has 150 MB or more."""
 
 
 def segment_many(
@@ -133,7 +131,7 @@ def _picture(path: Path) -> Picture | None:
     """The decoded picture, None for one that is too large to be read before its turn."""
     try:
         header = images.read_header(path, windowed=True)
-        if header.height * header.width > LARGE_PX:
+        if header.height * header.width > MAX_AHEAD_PIXELS:
             return None
         return images.read(path)
     except OSError as error:  # of the way there: a folder that may not be entered, a name too long

@@ -22,8 +22,8 @@ from masksmith.models import presets
 from masksmith.planning import probe
 from masksmith.recipe import Recipe
 
-# The crop that a small network on two cores learns most from in a minute.
-_CROP_PX = 256
+# The crop that a small network on two cores learns most from in a minute; smaller pictures are taken whole.
+USUAL_CROP_PX = 256
 _BATCH = 4
 # Batch statistics gain nothing from more, and an epoch of a small set should be several steps.
 _LARGEST_BATCH = 32
@@ -163,7 +163,7 @@ def _lean(known: Known, axis: int) -> tuple[float, str, str]:
 
 def _scale(known: Known) -> tuple[object, str]:
     """Scenes show the same things near and far, and what is around a crop says what is in it."""
-    window = known.recipe.augment.flip == "horizontal" and known.fingerprint.median_side > _CROP_PX
+    window = known.recipe.augment.flip == "horizontal" and known.fingerprint.median_side > USUAL_CROP_PX
     return (_SCENE_SCALE, "scenes hold near and far things; crops see more around them") if window else (None, "")
 
 
@@ -216,15 +216,15 @@ def _crop(known: Known) -> tuple[object, str]:
     if known.recipe.model.padding == "valid" or presets.find(known.recipe.model.preset).settings.get("padding"):
         return None, ""
     side = known.fingerprint.median_side
-    if side <= _CROP_PX:
+    if side <= USUAL_CROP_PX:
         return max(32, -(-side // 32) * 32), f"whole pictures of {side} pixels"
-    return _CROP_PX, f"a window of the pictures ({side} pixels); larger ones give fewer steps in the same time"
+    return USUAL_CROP_PX, f"a window of the pictures ({side} pixels); larger ones give fewer steps in the same time"
 
 
 def _batch(known: Known) -> tuple[object, str]:
     """As many crops as have the pixels of four usual ones, so that small pictures do not make noisy steps."""
-    crop = known.recipe.crop if isinstance(known.recipe.crop, int) else _CROP_PX
-    size = min(_LARGEST_BATCH, max(_BATCH, round(_BATCH * (_CROP_PX / crop) ** 2)))
+    crop = known.recipe.crop if isinstance(known.recipe.crop, int) else USUAL_CROP_PX
+    size = min(_LARGEST_BATCH, max(_BATCH, round(_BATCH * (USUAL_CROP_PX / crop) ** 2)))
     few = sum(known.fingerprint.pictures.values())
     return min(size, max(_BATCH, few)), f"{size} crops of {crop} pixels are one step's worth of pixels"
 

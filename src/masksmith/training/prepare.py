@@ -29,7 +29,7 @@ from masksmith.modelfile import ModelFile
 from masksmith.models import presets
 from masksmith.models.unet import UNet
 from masksmith.planning import probe
-from masksmith.planning.plan import rare_classes
+from masksmith.planning.plan import USUAL_CROP_PX, rare_classes
 from masksmith.recipe import Recipe, seconds
 from masksmith.training import distil, optimisation
 from masksmith.training.averaging import Average
@@ -37,9 +37,6 @@ from masksmith.training.distil import Teacher
 
 Criterion = Callable[[Tensor | list[Tensor], Tensor], Tensor]
 
-# The crop that a small network on two cores learns most from in a minute; smaller pictures are
-# taken whole, padded up to the network's stride.
-_CROP_PX = 256
 # Validations together take no more than this share of the training.
 _VALIDATION_SHARE = 0.05
 # Steps that only warm the memory up; then steps are measured for so many seconds, five at least: a
@@ -99,7 +96,7 @@ def crop_px(recipe: Recipe, fingerprint: Fingerprint, network: UNet) -> int:
         RecipeError: too small for a "valid" network.
     """
     if network.padding == "valid":
-        wanted = recipe.crop if isinstance(recipe.crop, int) else network.smallest_input + _CROP_PX
+        wanted = recipe.crop if isinstance(recipe.crop, int) else network.smallest_input + USUAL_CROP_PX
         if wanted < network.smallest_input:
             raise RecipeError(
                 where=f"crop={wanted}",
@@ -110,7 +107,7 @@ def crop_px(recipe: Recipe, fingerprint: Fingerprint, network: UNet) -> int:
         return next(n for n in range(wanted, 2 * wanted + 10**4) if network.is_exact(n))
     if isinstance(recipe.crop, int):
         return recipe.crop
-    return min(_CROP_PX, -(-fingerprint.median_side // 32) * 32)
+    return min(USUAL_CROP_PX, -(-fingerprint.median_side // 32) * 32)
 
 
 def _check_weights(recipe: Recipe, table: ClassTable) -> None:
@@ -165,7 +162,7 @@ def job(recipe: Recipe, dataset: Dataset, table: ClassTable, fingerprint: Finger
     torch.manual_seed(recipe.seed)
     network = UNet(**arguments)
     recipe = recipe.model_copy(update={"crop": crop_px(recipe, fingerprint, network)})
-    crop = recipe.crop if isinstance(recipe.crop, int) else _CROP_PX
+    crop = recipe.crop if isinstance(recipe.crop, int) else USUAL_CROP_PX
     train = PairReader(dataset.part("train"), table, fingerprint.preprocessing)
     sampling = Sampling(
         visits(fingerprint.train_sizes, crop, _STEPS_PER_EPOCH * recipe.batch_size * recipe.accumulate),
