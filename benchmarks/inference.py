@@ -1,6 +1,7 @@
 """From picture files to mask files: masksmith beside the loop that peers' predict scripts use.
 
     python benchmarks/inference.py OUT [--count 100] [--side 512] [--network classic|planned] [--rounds 2]
+    python benchmarks/inference.py OUT --run RUN --words "--runtime int8"     a trained network for colour pictures
 
 The loop: Pillow opens, a tensor is made, fp32, eager, contiguous memory, one picture at a time, arg-max, Pillow
 writes. masksmith: the ``masksmith predict`` command, its start and the choice of a runtime included. In turns, on the
@@ -52,12 +53,14 @@ def make(out: Path, count: int, side: int, network: str) -> tuple[Path, Path]:
 
 def the_loop(pictures: Path, run: Path, out: Path) -> float:
     """Seconds of the plain loop, the program's start and the model's loading left out."""
-    network = plain(modelfile.read(run).build())
+    model = modelfile.read(run)
+    network = plain(model.build())
+    mean, std = (np.array(values, np.float32) for values in (model.preprocessing.mean, model.preprocessing.std))
     out.mkdir(exist_ok=True)
     begun = time.perf_counter()
     for path in sorted(pictures.iterdir()):
         pixels = np.asarray(Image.open(path).convert("RGB"), np.float32)
-        x = torch.from_numpy((pixels - 127.5) / 127.5).permute(2, 0, 1).contiguous()[None]
+        x = torch.from_numpy((pixels - mean) / std).permute(2, 0, 1).contiguous()[None]
         with torch.no_grad():
             mask = network(x).argmax(dim=1)[0].byte().numpy()
         Image.fromarray(mask).save(out / path.name)
@@ -88,10 +91,12 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=100)
     parser.add_argument("--side", type=int, default=512)
     parser.add_argument("--network", choices=list(NETWORKS), default="classic")
+    parser.add_argument("--run", type=Path, help="a run in place of a network with random weights")
     parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--words", default="", help="more words for masksmith predict, as --runtime torch")
     chosen = parser.parse_args()
-    pictures, run = make(chosen.out, chosen.count, chosen.side, chosen.network)
+    pictures, made = make(chosen.out, chosen.count, chosen.side, chosen.network)
+    run = chosen.run or made
     one = chosen.out / "one"
     one.mkdir(exist_ok=True)
     first = min(pictures.iterdir())
@@ -104,7 +109,7 @@ def main() -> None:
         times["start"].append(masksmith(one, run, chosen.out / "start", *words))
         times["loop"].append(the_loop(pictures, run, chosen.out / "loop"))
     best = {name: min(values) for name, values in times.items()}
-    print(f"torch {torch.__version__}, {torch.get_num_threads()} threads, {chosen.network}, "
+    print(f"torch {torch.__version__}, {torch.get_num_threads()} threads, {chosen.run or chosen.network}, "
           f"{chosen.count} pictures of {chosen.side}×{chosen.side}")  # fmt: skip
     print(f"plain loop           {best['loop']:8.2f} s")
     print(f"masksmith predict    {best['masksmith']:8.2f} s   {best['loop'] / best['masksmith']:5.1f} times faster")
