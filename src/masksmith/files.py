@@ -14,7 +14,7 @@ import sqlite3
 import sys
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
@@ -135,8 +135,8 @@ def move(path: Path, to: Path) -> None:
 
 
 def _sync_folder(folder: Path) -> None:
-    """What was renamed in it is on the disk; Windows has no way to ask for that."""
-    if os.name == "posix":
+    """What was renamed in it is on the disk, where the system has a way to ask for that."""
+    with suppress(OSError):  # some network disks cannot do it; the file itself is in place
         handle = os.open(folder, os.O_RDONLY)
         try:
             os.fsync(handle)
@@ -154,7 +154,11 @@ def locked(folder: Path) -> Iterator[None]:
     if sys.platform == "win32":  # which has no such lock
         yield
         return
-    handle = os.open(folder, os.O_RDONLY)
+    try:
+        handle = os.open(folder, os.O_RDONLY)
+    except PermissionError:  # a folder that may be written to and not be looked into
+        yield
+        return
     try:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -21,6 +21,17 @@ MAX_PICTURE_PIXELS = 2**28
 # Channels of one picture; hyperspectral cameras deliver up to about 250 bands.
 MAX_CHANNELS = 512
 
+# The words at the start of an NPY file that say what is in it: NumPy itself trusts no more. Usual are 128 bytes.
+MAX_NPY_HEADER_BYTES = 10_000
+
+# What may stand before the pixels of a NIfTI file: a copied DICOM header has 10 KB, tables of surfaces some MB.
+MAX_NIFTI_OFFSET_BYTES = 2**26
+
+# Tiles of a TIFF may reach beyond the picture: together they hold at most this many times its bytes, and these
+# bytes besides, which are 1,300 tiles of 256 × 256 pixels in colour.
+MAX_TILES_SHARE = 4
+MAX_TILES_SPARE_BYTES = 2**28
+
 # A file of drawn annotations (COCO, CVAT) that is parsed whole: COCO 2017 has 0.5 GB for 118,000
 # pictures, and parsing takes about six times its size in memory.
 MAX_ANNOTATION_BYTES = 2**30
@@ -105,5 +116,16 @@ MAX_BODY_S = 60.0
 MAX_BATCH_PICTURES = 64
 MAX_BATCH_BYTES = 2**28
 
-# The ZIP file of a batch, which is put together in memory.
+# The ZIP file of a batch, which is put together in memory, one batch at a time.
 MAX_BATCH_ANSWER_BYTES = 2**29
+
+# Seconds for a client to take so much of its answer: as slow a line as for a body. Longer answers have longer.
+MAX_SEND_S = 60.0
+MAX_SEND_BYTES = 50 * 10**6
+
+# Answers that their clients have yet to take: two of the largest batches. Beyond, nothing more is begun.
+MAX_UNSENT_BYTES = 2**30
+
+# Seconds for connections to close when all is answered, before the service leaves without waiting for them:
+# the last part of an answer, 256 KB, over a slow line.
+MAX_LEAVING_S = 10

@@ -86,6 +86,32 @@ def test_a_state_whose_writing_was_broken_off_gives_way_too(stopped: Run, whole:
     ends_alike(stopped, whole)
 
 
+def test_the_state_before_a_spoilt_one_is_not_lost_to_the_next(
+    stopped: Run, whole: Mapping[str, Tensor], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spoil(stopped.state_file)
+
+    def full(path: Path, *_: object) -> None:
+        raise files.not_writable(path, OSError(28, "No space left on device"))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(modelfile, "write_tensors", full)
+        with pytest.raises(EnvironmentFault, match="no space left on device"):
+            masksmith.resume(stopped.path, listener=Stops(0))
+    ends_alike(stopped, whole)
+
+
+def test_a_run_that_patience_has_ended_stays_where_it_is_and_goes_on_when_asked(data: Path, tmp_path: Path) -> None:
+    settings = {**SETTINGS, "steps": 400, "patience": 1, "lr": 1e-9}  # nothing gets better
+    run = masksmith.train(data, tmp_path / "run", settings=settings)
+    ended = state.read(run)[1]["progress"]["step"]
+    assert ended < 400
+    masksmith.resume(run.path)
+    assert state.read(run)[1]["progress"]["step"] == ended
+    masksmith.resume(run.path, settings={"steps": 401})
+    assert state.read(run)[1]["progress"]["step"] > ended
+
+
 def test_two_spoilt_states_are_told(stopped: Run) -> None:
     spoil(stopped.state_file)
     spoil(stopped.previous_state_file)

@@ -60,6 +60,58 @@ def test_a_signal_lets_what_is_under_way_end(program: tuple[subprocess.Popen[str
     assert process.stderr.read() == ""
 
 
+STUCK = """
+import sys, threading
+from pathlib import Path
+from masksmith.service import work
+from masksmith.service.models import Models
+from masksmith.service.server import Server
+from masksmith.service.settings import Settings
+
+def stuck(*_):
+    print("stuck", flush=True)
+    threading.Event().wait()
+
+if sys.argv[2] == "loading":
+    Models.load = stuck
+else:
+    work._answer = stuck
+server = Server([Path(sys.argv[1])], Settings(runtime="torch", device="cpu"), 0, lambda line: None)
+print(server.url, flush=True)
+server.answer()
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="has no such signal")
+@pytest.mark.parametrize("where", ["loading", "network"])
+def test_a_thread_that_does_not_end_is_not_waited_for(run: Path, where: str) -> None:
+    words = [sys.executable, "-c", STUCK, str(run), where]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout
+            assert process.stderr
+            url = httpx.URL(process.stdout.readline().strip())
+            with (
+                httpx.Client(base_url=url, trust_env=False, timeout=WAIT_S) as client,
+                socket.create_connection((url.host, url.port or 0), timeout=WAIT_S) as line,
+            ):
+                if where == "network":
+                    until(lambda: client.get("/health/ready").status_code == 200)
+                    content = encoded(picture())
+                    head = b"POST /v1/segment HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n"
+                    line.sendall(head % len(content) + content)
+                assert process.stdout.readline() == "stuck\n"
+                until(lambda: client.get("/health/live").status_code == 200)  # and so it knows signals
+                process.send_signal(signal.SIGTERM)
+                if where == "network":
+                    until(lambda: client.get("/health/ready").json()["status"] == "leaving")
+                    process.send_signal(signal.SIGTERM)
+                assert process.wait(WAIT_S) == 0
+            assert process.stderr.read() == ""
+        finally:
+            process.kill()
+
+
 def refused(words: list[str], code: int, capfd: Capture) -> str:
     assert main(["serve", *words]) == code
     out, error = capfd.readouterr()

@@ -12,10 +12,13 @@ import yaml
 
 from masksmith import __version__
 from masksmith.cli import build
+from masksmith.limits import DEADLINE_S, MAX_BODY_S, MAX_LEAVING_S, MAX_SEND_S
 from service.test_app import PATHS
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
 FILES = ("Dockerfile", "Dockerfile.dockerignore", "kubernetes.yaml", "masksmith.service")
+# From the signal until the last picture has arrived, is answered for, and its answer is taken.
+LONGEST_S = MAX_BODY_S + DEADLINE_S + MAX_SEND_S + MAX_LEAVING_S
 OPTIONS = {
     option
     for parameter in typer.main.get_command(build()).commands["serve"].params  # type: ignore[attr-defined]
@@ -103,7 +106,7 @@ def test_the_unit_of_systemd() -> None:
     assert "--token-file %d/token" in service["ExecStart"]
     assert service["LoadCredential"].startswith("token:/")
     assert (service["DynamicUser"], service["NoNewPrivileges"], service["KillSignal"]) == ("yes", "yes", "SIGTERM")
-    assert int(service["TimeoutStopSec"]) > 60  # the deadline
+    assert int(service["TimeoutStopSec"]) >= LONGEST_S
 
 
 def test_the_manifest_of_kubernetes() -> None:
@@ -113,7 +116,8 @@ def test_the_manifest_of_kubernetes() -> None:
     assert deployment["spec"]["selector"]["matchLabels"] == deployment["spec"]["template"]["metadata"]["labels"]
     assert service["spec"]["selector"] == deployment["spec"]["template"]["metadata"]["labels"]
     assert pod["securityContext"]["runAsNonRoot"]
-    assert pod["terminationGracePeriodSeconds"] > 60
+    assert container["lifecycle"]["preStop"]["exec"]["command"] == ["sleep", "5"]
+    assert pod["terminationGracePeriodSeconds"] >= LONGEST_S + 5
     inner = container["securityContext"]
     assert inner["readOnlyRootFilesystem"]
     assert not inner["allowPrivilegeEscalation"]

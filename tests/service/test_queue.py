@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import masksmith
-from masksmith.service import pictures, work
+from masksmith.service import answers, pictures, queue, sending, work
 from masksmith.service.queue import Stopped
 from service.serving import WAIT_S, Serving, encoded, held, picture, until
 
@@ -22,6 +22,21 @@ SENT = b"POST /v1/segment HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\
 def ask(serving: Serving) -> socket.socket:
     line = socket.create_connection(serving.address, timeout=WAIT_S)
     line.sendall(SENT)
+    return line
+
+
+@pytest.fixture
+def large(monkeypatch: pytest.MonkeyPatch) -> bytes:
+    """What is answered: more than all buffers between service and client hold."""
+    content = bytes(2**25)
+    monkeypatch.setattr(answers, "single", lambda *_: (".png", content))
+    return content
+
+
+def unread(serving: Serving) -> socket.socket:
+    """A client that has seen that an answer comes, and reads no further."""
+    line = ask(serving)
+    assert line.recv(12) == b"HTTP/1.1 200"
     return line
 
 
@@ -93,3 +108,51 @@ def test_leaving_ends_what_is_under_way(run: Path) -> None:
         assert json.loads(got.partition(b"\r\n\r\n")[2])["model"] == "first"
         serving.thread.join(WAIT_S)
         assert not serving.thread.is_alive()
+
+
+def test_a_client_that_does_not_read_keeps_its_place_until_it_goes(run: Path, large: bytes) -> None:
+    with Serving(run, queue=1) as serving:
+        with unread(serving):
+            assert serving.post(CONTENT).status_code == 503
+            assert serving.server.line.length == 1
+        until(lambda: serving.server.line.is_idle)
+        assert serving.post(CONTENT).content == large
+
+
+def test_a_client_that_does_not_read_loses_its_place(run: Path, large: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert large
+    monkeypatch.setattr(sending, "MAX_SEND_S", 0.1)
+    with Serving(run) as serving, unread(serving):
+        until(lambda: serving.server.line.is_idle)
+        until(lambda: 'requests_total{code="499",route="/v1/segment"} 1.0' in serving.get("/metrics").text)
+
+
+def test_nothing_is_begun_while_too_much_is_not_taken(run: Path, large: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(queue, "MAX_UNSENT_BYTES", len(large))
+    with Serving(run) as serving:
+        with unread(serving):
+            second = ask(serving)
+            until(lambda: serving.server.line.at_work == 1)
+            assert "masksmith_pictures_total 1.0" in serving.get("/metrics").text
+        with second:
+            assert second.recv(12) == b"HTTP/1.1 200"
+        until(lambda: serving.server.line.is_idle)
+        assert "masksmith_pictures_total 2.0" in serving.get("/metrics").text
+
+
+def test_one_batch_at_a_time(run: Path) -> None:
+    files = [("pictures", ("a.png", CONTENT))]
+    with Serving(run) as serving, held() as holding:
+        asking = [
+            threading.Thread(target=serving.client.post, args=("/v1/segment/batch",), kwargs={"files": files})
+            for _ in range(2)
+        ]
+        for one in asking:
+            one.start()
+        holding.until_begun()
+        until(lambda: serving.server.line.length == 2)
+        until(lambda: serving.server.line.at_work == 3)  # both batches, and a picture of the first
+        holding.go.set()
+        for one in asking:
+            one.join(WAIT_S)
+        assert len(holding.stops) == 2

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import socket
 import struct
 import sys
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from tempfile import gettempdir
 
@@ -34,6 +35,13 @@ def told(answer: httpx.Response, code: int) -> dict[str, str]:
     assert error["message"].endswith(".")
     assert not [word for word in ("Traceback", gettempdir(), "masksmith-", 'File "') if word in answer.text]
     return dict(error)
+
+
+def failing(error: Exception) -> Callable[..., None]:
+    def fail(*_: object) -> None:
+        raise error
+
+    return fail
 
 
 def bomb(width: int, height: int) -> bytes:
@@ -218,8 +226,27 @@ def test_a_fault_in_the_program(serving: Serving, monkeypatch: pytest.MonkeyPatc
 
     monkeypatch.setattr("masksmith.service.pictures.decode", broken)
     assert "secret" not in told(serving.post(encoded(picture())), 500)["message"]
-    monkeypatch.setattr("masksmith.service.pictures.decode", lambda *_: (_ for _ in ()).throw(MemoryError()))
-    told(serving.post(encoded(picture())), 503)
+    for passing in (MemoryError(), OSError(errno.ENOSPC, "No space left on device")):
+        monkeypatch.setattr("masksmith.service.pictures.decode", failing(passing))
+        told(serving.post(encoded(picture())), 503)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [RuntimeError("a secret\nof /tmp/x.py"), MasksmithError(where="a", expected="b", received="c", remedy="d")],
+)
+def test_a_fault_is_logged_once_also_within_a_batch(
+    serving: Serving, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, error: Exception
+) -> None:
+    monkeypatch.setattr("masksmith.service.pictures.decode", failing(error))
+    line = f"of-a-test: {type(error).__name__}: {' '.join(str(error).split())}"
+    named = {"X-Request-Id": "of-a-test"}
+    told(serving.post(encoded(picture()), headers=named), 500)
+    files = [("pictures", ("a.png", encoded(picture())))]
+    answer = serving.client.post("/v1/segment/batch", files=files, headers=named)
+    assert answer.status_code == 200
+    assert b"secret" not in answer.content
+    assert [record.getMessage() for record in caplog.records if record.name == "masksmith.service"] == [line, line]
 
 
 @pytest.mark.parametrize("kind", faults.CODES)

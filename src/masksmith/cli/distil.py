@@ -33,8 +33,7 @@ def command(
     settings |= {} if budget is None else {"budget": budget}
 
     from masksmith.cli import show
-    from masksmith.run import Run
-    from masksmith.training import distil, session
+    from masksmith.training import distil, session, state
 
     base = distil.recipe_of(teacher)
     data = distil.pictures_of(teacher) if data is None else data
@@ -42,8 +41,7 @@ def command(
         shown.stop_on_signals()
         try:
             run = session.train(data, output, settings=settings, base=base, overwrite=overwrite, listener=shown)
-        except KeyboardInterrupt:
-            if Run(output).has_state:
-                shown.message(f"saved; go on with: masksmith train -o {output} --resume")
+        except state.Saved:
+            shown.message(f"saved; go on with: masksmith train -o {output} --resume")
             raise
     train.print_run(run.path, quiet=quiet)

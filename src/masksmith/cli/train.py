@@ -79,8 +79,7 @@ def command(
     (base or recipe.Recipe()).with_settings({k: _without_plus(v) for k, v in settings.items()})
 
     from masksmith.cli import show
-    from masksmith.run import Run
-    from masksmith.training import session
+    from masksmith.training import session, state
 
     with show.Show(quiet=quiet) as shown:
         shown.stop_on_signals()
@@ -98,9 +97,8 @@ def command(
                     started=options.process_start(),
                     listener=shown,
                 )
-        except KeyboardInterrupt:
-            if Run(output).has_state:
-                shown.message(f"saved; go on with: masksmith train -o {output} --resume")
+        except state.Saved:
+            shown.message(f"saved; go on with: masksmith train -o {output} --resume")
             raise
     print_run(run.path, quiet=quiet)
 

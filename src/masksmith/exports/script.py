@@ -31,7 +31,7 @@ def _taken(x: Tensor, axis: int, first: int, step: int, shrink: int) -> Tensor:
     """As :meth:`Sides.index`, in what TorchScript can compile; a trace would keep the sides of its example."""
     side = x.shape[axis]
     more = max(0, side + shrink - first)
-    found = torch.arange(first + (more + step - 1) // step * step) - shrink // 2
+    found = torch.arange(first + (more + step - 1) // step * step, device=x.device) - shrink // 2
     if shrink == 0:
         return x.index_select(axis, found.clamp(max=side - 1))
     period = max(2 * side - 2, 1)

@@ -52,6 +52,7 @@ def verify(path: Path, run: Path | None = None, pictures: Sequence[Path] = ()) -
         DataError: damaged, of another network, or one that does not agree.
         EnvironmentFault: a library that is not installed.
     """
+    path = path.resolve()  # a folder may be called "."
     target, contents = _files(path)
     entry = EXPORTS[target]
     if lacking := missing(target):

@@ -74,6 +74,8 @@ def export(
         files.refuse_existing(target_folder / EXPORTS[target].main.replace("NAME", source.name), overwrite=overwrite)
     source = replace(source, samples=proving.of_run(home, source).batches)
     made = {target: _made(target, source, home) for target in targets}
+    for path in [path for contents, _ in made.values() for path in contents]:
+        files.refuse_existing(target_folder / path, overwrite=overwrite)
     for contents, _ in made.values():
         for path, content in contents.items():
             files.write_bytes(target_folder / path, content)

@@ -10,6 +10,7 @@ Rule: nothing is ever unpickled here.
 
 from __future__ import annotations
 
+import math
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -20,11 +21,14 @@ import numpy.typing as npt
 
 from masksmith.errors import DataError, listed
 from masksmith.images.picture import Header, Picture, Window, as_read, dtype_read, valid_pixels
+from masksmith.limits import MAX_NPY_HEADER_BYTES
 
 # More channels than this need no guessing: they stand last.
 _FEW_CHANNELS = 16
 # What the one array of a picture or a mask is called where there are several.
 _NAMES = ("image", "img", "x", "mask", "label")
+# How NumPy packs arrays. Of the other ways of ZIP Python unpacks each piece at once, to whatever it holds.
+_PACKED = {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}
 
 T = TypeVar("T")
 
@@ -53,11 +57,18 @@ def read_npz_header(path: Path) -> Header:
 
 def read_npz(path: Path) -> Picture:
     """All pixels of the one picture in an NPZ file."""
-    array = _in_npz(path, lambda file: np.lib.format.read_array(file, allow_pickle=False))
-    return _picture(_channels_last(array, path), path)
+    return _picture(_channels_last(_in_npz(path, lambda file: _array(file, path)), path), path)
+
+
+def _array(file: IO[bytes], path: Path) -> npt.NDArray[np.generic]:
+    _check_length(file, path)
+    array: npt.NDArray[np.generic] = np.lib.format.read_array(file, allow_pickle=False)
+    return array
 
 
 def _mapped(path: Path) -> npt.NDArray[np.generic]:
+    with path.open("rb") as file:
+        _check_length(file, path)
     return _channels_last(np.lib.format.open_memmap(path, mode="r"), path)
 
 
@@ -67,14 +78,34 @@ def _picture(array_HWC: npt.NDArray[np.generic], path: Path) -> Picture:
     return Picture(pixels, valid_HW=valid_pixels(pixels))
 
 
-def _header(file: IO[bytes], path: Path) -> Header:
+def _header(file: IO[bytes], path: Path, size: int | None = None) -> Header:
+    """What the start of an array says; ``size`` are the bytes that are there, if that is known."""
+    _check_length(file, path)
     version = np.lib.format.read_magic(file)
     if version not in {(1, 0), (2, 0)}:
         raise ValueError(f"NPY version {version[0]}.{version[1]}")
     read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
     shape, _, dtype = read(file)
     height, width, channels = (shape[axis] if axis is not None else 1 for axis in order(shape, path))
-    return Header(height, width, channels, dtype_read(dtype, path))
+    header = Header(height, width, channels, dtype_read(dtype, path))
+    wanted = file.tell() + math.prod(shape) * dtype.itemsize
+    if size is not None and size != wanted:
+        raise ValueError(f"{size:,} bytes in place of {wanted:,}")
+    return header
+
+
+def _check_length(file: IO[bytes], path: Path) -> None:
+    """Refuse an array whose header is said to be long: NumPy reads all of it before it compares."""
+    major, _ = np.lib.format.read_magic(file)
+    length = int.from_bytes(file.read(2 if major == 1 else 4), "little")
+    file.seek(0)
+    if length > MAX_NPY_HEADER_BYTES:
+        raise DataError(
+            where=path,
+            expected=f"a header of at most {MAX_NPY_HEADER_BYTES:,} bytes",
+            received=f"one of {length:,}",
+            remedy="save the array again with numpy.save",
+        )
 
 
 def _channels_last(array: npt.NDArray[np.generic], path: Path) -> npt.NDArray[np.generic]:
@@ -101,6 +132,7 @@ def order(shape: tuple[int, ...], path: Path) -> tuple[int, int, int | None]:
 
 
 def _in_npz(path: Path, action: Callable[[IO[bytes]], T]) -> T:
+    """What ``action`` makes of the one picture, checked to be as large as its own header says."""
     with zipfile.ZipFile(path) as archive:
         names = [name.removesuffix(".npy") for name in archive.namelist() if name.endswith(".npy")]
         found = names if len(names) == 1 else [name for name in names if name.lower() in _NAMES]
@@ -111,5 +143,15 @@ def _in_npz(path: Path, action: Callable[[IO[bytes]], T]) -> T:
                 received=listed(sorted(names)) or "none",
                 remedy="save the picture and the mask as files of their own",
             )
-        with archive.open(f"{found[0]}.npy") as file:
+        member = archive.getinfo(f"{found[0]}.npy")
+        if member.compress_type not in _PACKED:
+            raise DataError(
+                where=path,
+                expected="an array as numpy.savez_compressed packs it",
+                received="bzip2, LZMA or the like",
+                remedy="save it again so",
+            )
+        with archive.open(member) as file:
+            _header(file, path, member.file_size)
+            file.seek(0)
             return action(file)

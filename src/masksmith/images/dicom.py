@@ -19,6 +19,8 @@ from masksmith.images.picture import Header, Picture, Pixels, as_read, valid_pix
 
 # Python's list of muted warnings is one for all threads; two of them must not mend it at once.
 _MUTED = threading.Lock()
+# Deflated explicit VR little endian (DICOM PS3.5, A.5).
+_DEFLATED = "1.2.840.10008.1.2.1.99"
 
 
 def read_header(path: Path) -> Header:
@@ -66,6 +68,7 @@ def _dataset(path: Path, *, header_only: bool) -> Iterator[Any]:
     with _MUTED, warnings.catch_warnings():
         # pydicom warns of each small breach of the standard; what stops the reading is raised.
         warnings.simplefilter("ignore")
+        _check_deflated(pydicom, path)
         dataset = pydicom.dcmread(path, stop_before_pixels=header_only)
         frames = int(dataset.get("NumberOfFrames") or 1)
         if frames > 1:
@@ -83,6 +86,17 @@ def _dataset(path: Path, *, header_only: bool) -> Iterator[Any]:
                 remedy="export it again, or leave it out",
             )
         yield dataset
+
+
+def _check_deflated(pydicom: Any, path: Path) -> None:  # noqa: ANN401 - the module itself
+    """Refuse a file that is deflated as a whole: pydicom unpacks all of it before anything is known of it."""
+    if pydicom.filereader.read_file_meta_info(path).get("TransferSyntaxUID") == _DEFLATED:
+        raise DataError(
+            where=path,
+            expected="a DICOM file that is not deflated as a whole",
+            received="a deflated one",
+            remedy="save it without deflation (explicit VR little endian)",
+        )
 
 
 def _pixels(dataset: Any, path: Path) -> Pixels:  # noqa: ANN401 - pydicom has no narrower type for what it reads

@@ -2,36 +2,41 @@
 
 That is how ITK writes a picture, so a mask in PNG fits its picture in NIfTI. nibabel is optional
 (extra "medical") and imported when the first such file is read.
+
+Rule: nibabel is given the header alone. It would read extensions of whatever size a file states,
+and a compressed file of some kilobytes can state, and hold, gigabytes of them.
 """
 
 from __future__ import annotations
 
 import gzip
+from io import BufferedIOBase
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from masksmith.errors import DataError
 from masksmith.images.picture import Header, Picture, as_read, dtype_read, valid_pixels
+from masksmith.limits import MAX_NIFTI_OFFSET_BYTES
 
 
 def read_header(path: Path) -> Header:
     """Size, channels and dtype without the pixels."""
-    image = _load(path)
-    width, height = _slice(image.shape, path)
-    dtype = np.dtype(image.get_data_dtype())
-    return Header(height, width, 1, "float32" if _rescale(image) else dtype_read(dtype, path))
+    header = _load(path)
+    width, height = _slice(header.get_data_shape(), path)
+    dtype = np.dtype(header.get_data_dtype())
+    return Header(height, width, 1, "float32" if _rescale(header) else dtype_read(dtype, path))
 
 
 def read(path: Path) -> Picture:
     """All pixels; float32 if the file rescales them, else as stored."""
-    image = _load(path)
-    width, height = _slice(image.shape, path)
-    if path.name.lower().endswith(".gz"):
-        _check_whole(path, image.dataobj.offset + image.dataobj.dtype.itemsize * width * height)
-    rescale = _rescale(image)
-    stored = np.asarray(image.dataobj.get_unscaled()).reshape(width, height, order="F")
+    header = _load(path)
+    width, height = _slice(header.get_data_shape(), path)
+    dtype, rescale = np.dtype(header.get_data_dtype()), _rescale(header)
+    content = _content(path, header.get_data_offset(), dtype.itemsize * width * height)
+    stored: npt.NDArray[Any] = np.frombuffer(content, dtype).reshape(width, height, order="F")
     if rescale is not None:
         stored = (stored.astype(np.float64) * rescale[0] + rescale[1]).astype(np.float32)
     pixels = as_read(stored.T[..., None], path)
@@ -39,6 +44,7 @@ def read(path: Path) -> Picture:
 
 
 def _load(path: Path) -> Any:  # noqa: ANN401 - nibabel says no more about what it loads
+    """The header, without extensions."""
     try:
         import nibabel
     except ImportError as error:
@@ -50,18 +56,41 @@ def _load(path: Path) -> Any:  # noqa: ANN401 - nibabel says no more about what 
         ) from error
     # It writes to standard error by itself; what stops the reading is raised.
     nibabel.imageglobals.logger.setLevel("CRITICAL")
-    return nibabel.nifti1.Nifti1Image.from_filename(path, mmap=False)
+    with _open(path) as file:
+        header = nibabel.nifti1.Nifti1Header(file.read(nibabel.nifti1.Nifti1Header.sizeof_hdr))
+    offset = header.get_data_offset()
+    if not 0 <= offset <= MAX_NIFTI_OFFSET_BYTES:
+        raise DataError(
+            where=path,
+            expected=f"pixels that begin within {MAX_NIFTI_OFFSET_BYTES:,} bytes",
+            received=f"byte {offset:,} as their first",
+            remedy="export it again, without extensions",
+        )
+    return header
 
 
-def _check_whole(path: Path, size: int) -> None:
-    """Raise if the checksum behind the ``size`` bytes of a compressed file does not fit them."""
-    step = 2**20
-    with gzip.open(path) as file:
-        # The checksum is compared where the data end. A little more may stand behind the picture;
-        # a file that goes on and on is not followed.
-        for _ in range(size // step + 3):
-            if not file.read(step):
-                return
+def _open(path: Path) -> BufferedIOBase:
+    return gzip.open(path) if path.name.lower().endswith(".gz") else path.open("rb")
+
+
+def _content(path: Path, offset: int, size: int) -> bytearray:
+    """The ``size`` bytes from ``offset`` on, and no more of the file than these.
+
+    Raises:
+        EOFError: they are not there.
+    """
+    content = bytearray(size)
+    with _open(path) as file:
+        file.seek(offset)
+        found = file.readinto(content)
+        if found != size:
+            raise EOFError(f"{found:,} bytes of pixels in place of {size:,}")
+        # The checksum of a compressed file is compared where the data end. A little more may stand
+        # behind the picture; a file that goes on and on is not followed.
+        for _ in range(3):
+            if not file.read(2**20):
+                break
+    return content
 
 
 def _slice(shape: tuple[int, ...], path: Path) -> tuple[int, int]:
@@ -81,7 +110,8 @@ def _slice(shape: tuple[int, ...], path: Path) -> tuple[int, int]:
     return int(sizes[0]), int(sizes[1])
 
 
-def _rescale(image: Any) -> tuple[float, float] | None:  # noqa: ANN401
+def _rescale(header: Any) -> tuple[float, float] | None:  # noqa: ANN401
     """Slope and intercept, None if they change nothing."""
-    pair = float(image.dataobj.slope), float(image.dataobj.inter)
+    slope, intercept = header.get_slope_inter()
+    pair = float(1 if slope is None else slope), float(0 if intercept is None else intercept)
     return None if pair == (1.0, 0.0) else pair

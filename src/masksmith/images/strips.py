@@ -40,12 +40,18 @@ class Strips:
             DataError: as in :func:`read_window`.
         """
         with self._lock:
-            kept = self._kept
-            if kept is None or y < kept[0] or y + height > kept[1]:
+            kept = self._band_with(y, y + height)
+            if kept is None:
                 if self._windowed and height * self.header.width * self._pixel_bytes > MAX_BAND_BYTES:
                     return read_window(self.path, y, x, height, width)
+                self._kept = None  # two bands at once would be twice the memory
                 kept = self._kept = self._band(y, height)
         return kept[2].crop(Window(y - kept[0], x, height, width))
+
+    def _band_with(self, first: int, last: int) -> tuple[int, int, Picture] | None:
+        """The band that is kept, if it has these rows."""
+        kept = self._kept
+        return kept if kept is not None and kept[0] <= first and last <= kept[1] else None
 
     @property
     def _pixel_bytes(self) -> int:
@@ -56,5 +62,4 @@ class Strips:
     def _band(self, y: int, height: int) -> tuple[int, int, Picture]:
         if not self._windowed:
             return 0, self.header.height, read(self.path)
-        self._kept = None  # two bands at once would be twice the memory
         return y, y + height, read_window(self.path, y, 0, height, self.header.width)

@@ -32,7 +32,7 @@ from masksmith.images.picture import (
     upright,
     valid_pixels,
 )
-from masksmith.limits import MAX_PICTURE_PIXELS
+from masksmith.limits import MAX_PICTURE_PIXELS, MAX_TILES_SHARE, MAX_TILES_SPARE_BYTES
 
 # tifffile logs about odd tags; what stops the reading is said in our one sentence.
 logging.getLogger("tifffile").addHandler(logging.NullHandler())
@@ -165,10 +165,27 @@ def _source(file: tifffile.TiffFile, path: Path) -> _Source:
             received=str(series.dtype),
             remedy="convert it to 16-bit or 32-bit float TIFF",
         )
+    _check_tiles(series, path)
     _check_segments(page)
     tag = page.tags.get("Orientation")
     alpha = any(int(e) in _ALPHA for e in page.extrasamples[-1:])
     return _Source(series, page, axes, int(tag.value) if tag is not None else 1, alpha)
+
+
+def _check_tiles(series: tifffile.TiffPageSeries, path: Path) -> None:
+    """Refuse tiles that hold far more than the picture; thousands may share the same few bytes of the file."""
+    page, picture = series.keyframe, math.prod(series.shape) * series.dtype.itemsize
+    if not page.is_tiled or not picture:
+        return  # strips end with the picture
+    pages = max(1, math.prod(series.shape) // math.prod(page.shape))
+    tiles = pages * math.prod(page.chunked) * math.prod(page.chunks) * series.dtype.itemsize
+    if tiles > MAX_TILES_SHARE * picture + MAX_TILES_SPARE_BYTES:
+        raise DataError(
+            where=path,
+            expected="tiles that fit the picture",
+            received=f"{tiles:,} bytes of tiles for {picture:,} bytes of pixels",
+            remedy="save it again with smaller tiles",
+        )
 
 
 def _check_segments(page: tifffile.TiffPage) -> None:

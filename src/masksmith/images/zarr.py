@@ -33,6 +33,11 @@ _CODECS = frozenset(
 _CHANNELS = frozenset({"c", "channel", "channels", "band", "bands", "s", "sample", "samples", "rgb", "wavelength"})
 # What OME-Zarr before 0.3 has without saying so.
 _FIRST_AXES = ("t", "c", "z", "y", "x")
+# What xarray's users and others call rows and columns.
+_SYNONYMS = {
+    **dict.fromkeys(("lat", "latitude", "row", "rows", "height", "h"), "y"),
+    **dict.fromkeys(("lon", "longitude", "column", "columns", "col", "width", "w"), "x"),
+}
 # Metadata of a picture have some kilobytes; this bounds what is parsed.
 _MOST_JSON_BYTES = 2**24
 # bioformats2raw puts the group of the picture into another one.
@@ -56,7 +61,10 @@ class _Node:
     def axes(self) -> tuple[str, ...] | None:
         names = self.about.get("dimension_names") or self.attributes.get("_ARRAY_DIMENSIONS")
         found = tuple(str(name).lower() for name in names or ())
-        return found if {"y", "x"} <= set(found) else None
+        found = tuple(_SYNONYMS.get(name, name) for name in found)
+        named = bool(found) and all(found) and not all(name.startswith("dim_") for name in found)  # xarray's for none
+        # Those that have names and are no rows and columns are judged, not guessed at.
+        return found if named or {"y", "x"} <= set(found) else None
 
 
 @dataclass(frozen=True)

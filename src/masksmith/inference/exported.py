@@ -119,7 +119,11 @@ class Exported(Segmenter):
 
     def _windows(self, x_BCHW: Tensor) -> F32:
         """The graph adds what a "valid" network loses; windows bring it already, so as much is taken off."""
-        raw = np.ascontiguousarray(x_BCHW.permute(0, 2, 3, 1).numpy().astype(self.model.preprocessing.dtype))
+        values, dtype = x_BCHW.permute(0, 2, 3, 1).numpy(), np.dtype(self.model.preprocessing.dtype)
+        if dtype.kind in "iu":  # the largest of 32 bits is rounded up on its way through floats
+            limits = np.iinfo(dtype)
+            values = np.clip(values.astype(np.float64), limits.min, limits.max)
+        raw = np.ascontiguousarray(values.astype(dtype))
         found: F32 = self._run.run([PROBABILITIES], {INPUT: raw})[0]
         inside, (height, width) = self._inside_px, found.shape[-2:]
         return found[..., inside : height - inside, inside : width - inside]

@@ -147,7 +147,8 @@ def _faded(width: int, answers: Iterator[tuple[_Window, F32]]) -> Iterator[Block
     top, current = 0, None
     for (row, column), found in answers:
         if total is None:
-            total = np.zeros((len(found), row.last, width), np.float32)
+            top = row.first  # 0, or where killed work goes on
+            total = np.zeros((len(found), row.last - top, width), np.float32)
         elif row is not current:
             # The rows above this row of windows are done.
             done, rest = np.split(total, [row.first - top], axis=1)

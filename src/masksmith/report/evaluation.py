@@ -61,7 +61,7 @@ def evaluate(  # noqa: PLR0913 - six of them are keyword-only options
     segmenter = load(run, device=device)
     settings = settings or DataSettings()
     wanted = _cleanup(Path(run), segmenter, cleanup, split, listener)
-    found = find(Run(Path(run)), data, settings, listener)
+    found = find(Run.of(Path(run)), data, settings, listener)
     pairs = _part(found, split)
     table = segmenter.model.table
     listener.message(f"{len(pairs)} picture{'s' if len(pairs) > 1 else ''} to score")

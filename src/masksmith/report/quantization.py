@@ -83,7 +83,7 @@ def quantize(
     target = _ready(Path(run), limit, overwrite=overwrite)
     segmenter = Segmenter(modelfile.read(Path(run)), device="cpu")
     settings = settings or DataSettings()
-    found = evaluation.find(Run(Path(run)), data, settings, listener)
+    found = evaluation.find(Run.of(Path(run)), data, settings, listener)
     train, val = _training(found), _part(found, "val")
     doctor.examine(replace(found, pairs=(*train, *val)), settings, segmenter.model.table, seed=None).require()
     listener.message(f"quantising by {len(train)} training pictures, then scoring {len(val)} of the validation part")

@@ -13,7 +13,6 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from masksmith import __version__
-from masksmith.errors import MasksmithError
 from masksmith.service import answers, faults, routes
 from masksmith.service.gate import Gate
 from masksmith.service.schema import ErrorAnswer, Figures, State
@@ -52,7 +51,7 @@ def build(service: Service) -> FastAPI:
     )
     app.state.service = service
     app.add_middleware(Gate, settings=service.settings, metrics=service.metrics)
-    for kind in (MasksmithError, HTTPException, RequestValidationError):
+    for kind in (HTTPException, RequestValidationError):  # our own errors come to the gate, which logs faults
         app.add_exception_handler(kind, _told)
     _add_work(app)
     _add_rest(app)

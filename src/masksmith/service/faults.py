@@ -11,6 +11,7 @@ Rule: all errors have one shape, and no traceback and no path of this machine is
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Mapping
 
 from fastapi.exceptions import RequestValidationError
@@ -136,6 +137,13 @@ def of(error: Exception, path: str = "request") -> MasksmithError:
     if type(error).__name__ in {"MemoryError", "OutOfMemoryError"}:  # Python's and torch's
         return Busy(
             where="memory", expected="room for this picture", received="none", remedy="send a smaller one, or try later"
+        )
+    if isinstance(error, OSError) and error.errno in {errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)}:
+        return Busy(
+            where="temporary folder",
+            expected="room for this picture",
+            received="none",
+            remedy="send a smaller one, or try later",
         )
     return Internal(
         where="service",

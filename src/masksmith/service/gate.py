@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import asyncio
 import hmac
-import logging
 import re
 import time
 import uuid
@@ -20,12 +19,10 @@ from urllib.parse import urlsplit
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from masksmith.service import faults
-from masksmith.service.faults import Foreign, Internal, Misdirected, NoToken
+from masksmith.service import faults, log
+from masksmith.service.faults import Foreign, Misdirected, NoToken
 from masksmith.service.metrics import Metrics
 from masksmith.service.settings import Settings, hostname
-
-_LOG = logging.getLogger("masksmith.service")
 
 # What a browser or a probe asks for before it can know a token; nothing of a picture is behind them.
 _OPEN = re.compile(r"/|/page/.*|/health/.*")
@@ -63,15 +60,16 @@ class Gate:
             await self.app(scope, receive, send)
             return
         passing, begin = _Passing(scope, receive, send), time.perf_counter()
+        log.REQUEST.set(passing.id)
         try:
             self._check(passing.headers, scope["path"])
             await self.app(scope, passing.receive, passing.send)
         except Exception as error:
-            known = faults.of(error)
-            if isinstance(known, Internal):
-                _LOG.error("%s: %s: %s", passing.id, type(error).__name__, " ".join(str(error).split())[:500])
+            known = log.told(error)
             if passing.code == 0:
                 await faults.response(known)(scope, passing.receive, passing.send)
+            else:  # what has been begun and will not be ended is counted as what has ended it
+                passing.code = faults.code(known)
         finally:
             route = str(getattr(scope.get("route"), "path", "other"))
             self.metrics.count(route, passing.code, time.perf_counter() - begin)

@@ -17,7 +17,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from typing import Any, TypeVar
 
-from masksmith.limits import MAX_AT_WORK
+from masksmith.limits import MAX_AT_WORK, MAX_UNSENT_BYTES
 from masksmith.service.faults import Busy, Gone, TooLate
 
 T = TypeVar("T")
@@ -39,6 +39,10 @@ class Line:
         self.at_work = 0
         self.is_closing = False
         self._desk = asyncio.Semaphore(MAX_AT_WORK)
+        self._batch = asyncio.Semaphore(1)
+        self._unsent = 0
+        self._room = asyncio.Event()
+        self._room.set()
         self._network = ThreadPoolExecutor(1, thread_name_prefix="network")
         self._helpers = ThreadPoolExecutor(min(_MOST_HELPERS, os.cpu_count() or 1), thread_name_prefix="pictures")
         self._left: set[asyncio.Task[Any]] = set()
@@ -80,10 +84,33 @@ class Line:
         finally:
             self.at_work -= 1
 
+    @contextmanager
+    def unsent(self, size: int) -> Iterator[None]:
+        """An answer of so many bytes, until its client has taken it."""
+        self._count_unsent(size)
+        try:
+            yield
+        finally:
+            self._count_unsent(-size)
+
+    def _count_unsent(self, size: int) -> None:
+        self._unsent += size
+        if self._unsent < MAX_UNSENT_BYTES:
+            self._room.set()
+        else:
+            self._room.clear()
+
     async def at_desk(self, work: Callable[[], Awaitable[T]]) -> T:
-        """Do work that holds a picture in memory, when its turn has come."""
+        """Do work that holds a picture in memory, when its turn has come and its answer will have room."""
         with self._counted():
             async with self._desk:
+                await self._room.wait()
+                return await work()
+
+    async def batch(self, work: Callable[[], Awaitable[T]]) -> T:
+        """Do work that holds the answers of a whole batch in memory, when no other batch does."""
+        with self._counted():
+            async with self._batch:
                 return await work()
 
     async def help(self, function: Callable[[], T]) -> T:
@@ -134,10 +161,10 @@ class Line:
         """Let nobody in any more."""
         self.is_closing = True
 
-    def shutdown(self) -> None:
-        """End the threads."""
+    def shutdown(self, *, wait: bool = True) -> None:
+        """End the threads; without waiting, what they are at goes on."""
         for pool in (self._network, self._helpers):
-            pool.shutdown(wait=True, cancel_futures=True)
+            pool.shutdown(wait=wait, cancel_futures=True)
 
 
 async def _in_thread(pool: ThreadPoolExecutor, stop: threading.Event, function: Callable[[threading.Event], T]) -> T:

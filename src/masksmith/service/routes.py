@@ -5,6 +5,7 @@ Rule: whatever goes wrong is raised; ``faults`` says what becomes of it.
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from typing import Annotated
 
 from fastapi import Query, Request
@@ -13,6 +14,7 @@ from starlette.types import Receive
 
 from masksmith.service import answers, body, metrics, names, pages
 from masksmith.service.schema import ModelAbout, ModelNames, State
+from masksmith.service.sending import Answer
 from masksmith.service.work import Service
 
 OutputName = Annotated[
@@ -37,14 +39,15 @@ async def segment(request: Request, output: OutputName = None, model: ModelName 
     service = _service(request)
     wanted = answers.chosen(output, request.headers.get("accept", ""))
     settings, line = service.settings, service.line
-    with line.place():
+    with ExitStack() as place:
+        place.enter_context(line.place())
         service.models.get(model)  # a name that is wrong is told before any work
         async with body.one(request, "picture", settings.max_bytes, settings.body_s) as upload:
             work = service.segment(upload, wanted, model)
             made = await line.while_wanted(work, _gone(request.receive), settings.deadline_s)
-    ((ending, content),) = made.files.items()
-    headers = {"Content-Disposition": names.disposition(made.name(ending)), "Server-Timing": made.laps.header()}
-    return Response(content, headers=headers, media_type=answers.media_type(ending))
+        ((ending, content),) = made.files.items()
+        headers = {"Content-Disposition": names.disposition(made.name(ending)), "Server-Timing": made.laps.header()}
+        return Answer(content, line, place.pop_all(), headers, answers.media_type(ending))
 
 
 async def segment_batch(request: Request, output: BatchOutput = "mask", model: ModelName = None) -> Response:
@@ -52,14 +55,15 @@ async def segment_batch(request: Request, output: BatchOutput = "mask", model: M
     service = _service(request)
     wanted = answers.chosen(output, "")
     settings, line = service.settings, service.line
-    with line.place():
+    with ExitStack() as place:
+        place.enter_context(line.place())
         service.models.get(model)
         most_bytes = max(settings.batch_bytes, settings.max_bytes)
         async with body.many(request, "pictures", settings.batch_pictures, most_bytes, settings.body_s) as uploads:
             work = service.pack(uploads, wanted, model)
             content = await line.while_wanted(work, _gone(request.receive), settings.deadline_s * len(uploads))
-    headers = {"Content-Disposition": names.disposition(f"{wanted}.zip")}
-    return Response(content, headers=headers, media_type=answers.MEDIA["zip"])
+        headers = {"Content-Disposition": names.disposition(f"{wanted}.zip")}
+        return Answer(content, line, place.pop_all(), headers, answers.MEDIA["zip"])
 
 
 async def describe(request: Request, model: ModelName = None) -> ModelAbout:

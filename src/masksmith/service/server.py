@@ -5,16 +5,21 @@ Rule: it listens before anything is loaded, and leaves only when what it has beg
 
 from __future__ import annotations
 
-import signal
+import logging
+import os
 import socket
+import sys
+import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
+from contextlib import suppress
 from pathlib import Path
 from types import FrameType
 
 import uvicorn
 
 from masksmith.errors import EnvironmentFault
+from masksmith.limits import MAX_LEAVING_S, MAX_SEND_S
 from masksmith.service.app import build
 from masksmith.service.metrics import Metrics
 from masksmith.service.models import Models
@@ -43,6 +48,7 @@ class Server(uvicorn.Server):
         self.service = Service(settings, Models(runs), self.line, Metrics(self.line))
         self.fault: BaseException | None = None
         self._tell = tell
+        self._loading: Future[None] | None = None
         self._socket = _listen(settings.host, port)
         self.url = _url(self._socket)
         super().__init__(
@@ -54,7 +60,7 @@ class Server(uvicorn.Server):
                 log_config=None,
                 access_log=False,
                 server_header=False,
-                timeout_graceful_shutdown=int(settings.deadline_s) + 1,
+                timeout_graceful_shutdown=MAX_LEAVING_S,
             )
         )
 
@@ -65,8 +71,8 @@ class Server(uvicorn.Server):
             RunError: a run cannot be loaded.
             RecipeError, EnvironmentFault: no such device or runtime.
         """
-        loading = self.line.first(lambda: self.service.models.load(self.service.settings))
-        loading.add_done_callback(self._loaded)
+        self._loading = self.line.first(lambda: self.service.models.load(self.service.settings))
+        self._loading.add_done_callback(self._loaded)
         try:
             self.run(sockets=[self._socket])
         finally:
@@ -81,11 +87,20 @@ class Server(uvicorn.Server):
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """The first signal asks to leave, a second one insists."""
-        del frame
+        del sig, frame
         if self.line.is_closing:
-            self.should_exit = True
-            self.force_exit = sig == signal.SIGINT
+            self.should_exit = self.force_exit = True
+            self.config.timeout_graceful_shutdown = 1  # from Python 3.12 on connections are waited for nevertheless
         self.leave()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Close all connections, and end the program here where it would wait for a thread that nobody needs."""
+        await super().shutdown(sockets)
+        is_loading = self._loading is not None and not self._loading.done()
+        is_program = threading.current_thread() is threading.main_thread()
+        if is_program and self.fault is None and (self.force_exit or is_loading):
+            self.line.shutdown(wait=False)
+            _end()
 
     async def on_tick(self, counter: int) -> bool:
         """Ten times a second: whether to end."""
@@ -101,12 +116,23 @@ class Server(uvicorn.Server):
             self._tell(f"masksmith serves {', '.join(self.service.models.names)} on {self.url}")
 
 
+def _end() -> None:
+    """Python itself would wait for all threads, however long a picture or a network takes them."""
+    logging.shutdown()
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError, ValueError):
+            stream.flush()
+    os._exit(0)
+
+
 def _listen(host: str, port: int) -> socket.socket:
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         found = socket.socket(family, kind, protocol)
         try:
             found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            if hasattr(socket, "TCP_USER_TIMEOUT"):  # of Linux: who takes nothing at all loses the connection
+                found.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(1000 * MAX_SEND_S))
             found.bind(address)
             found.listen()
         except OSError:

@@ -19,7 +19,7 @@ import numpy.typing as npt
 from masksmith.inference import tiler
 from masksmith.inference.answering import Answering, choose
 from masksmith.inference.prediction import Prediction
-from masksmith.service import answers, body, faults, names, pictures
+from masksmith.service import answers, body, faults, log, names, pictures
 from masksmith.service.body import Upload
 from masksmith.service.faults import TooLarge
 from masksmith.service.metrics import Metrics
@@ -123,6 +123,15 @@ class Service:
         Raises:
             TooLarge: the answers together are.
         """
+
+        async def packed() -> bytes:
+            entries = await self._entries(uploads, output, model)
+            return await self.line.help(lambda: answers.packed(entries))
+
+        return await self.line.batch(packed)
+
+    async def _entries(self, uploads: Sequence[Upload], output: str, model: str | None) -> dict[str, bytes]:
+        """The files of the ZIP file by their names."""
         entries: dict[str, bytes] = {}
         failed: dict[str, object] = {}
         taken = {"errors.json"}
@@ -132,7 +141,7 @@ class Service:
             try:
                 made = await self.segment(upload, output, model, single=False)
             except Exception as error:  # one picture must not cost the others theirs
-                failed[shown] = faults.body(faults.of(error))["error"]
+                failed[shown] = faults.body(log.told(error))["error"]
                 continue
             for ending, content in made.files.items():
                 entries[names.unlike(made.name(ending), taken)] = content
@@ -145,7 +154,7 @@ class Service:
                 )
         if failed:
             entries["errors.json"] = (json.dumps(failed, ensure_ascii=False, indent=1) + "\n").encode()
-        return answers.packed(entries)
+        return entries
 
 
 def _answer(answering: Answering, decoded: Decoded, stop: threading.Event) -> Prediction:

@@ -67,9 +67,8 @@ def extend(job: Job, run: Run, more: Mapping[str, Any], started: float) -> Job:
         more: what :func:`split` found.
         started: when a budget began to run (``time.monotonic``).
     """
-    tensors, about = state.read(run)
-    progress = about["progress"]
-    done, planned = int(progress["step"]), max(int(progress["step"]), job.recipe.steps or 1)
+    done = int(state.read(run)[1]["progress"]["step"])
+    planned = max(done, job.recipe.steps or 1)
     # One that has not come to its first step is replaced: no step was done by its rates.
     same = bool(job.recipe.extended) and job.recipe.extended[-1][0] == done
     begun = job.recipe.extended if same else (*job.recipe.extended, (done, planned))
@@ -77,8 +76,5 @@ def extend(job: Job, run: Run, more: Mapping[str, Any], started: float) -> Job:
     asked = replace(job, recipe=job.recipe.model_copy(update=length))
     steps = done + (prepare.settle_length(asked, started).recipe.steps or 1)
     recipe = job.recipe.model_copy(update={"steps": steps, "extended": begun})
-    if progress["validations_since_best"]:
-        # A training that patience has ended would end again at its first validation.
-        fresh = {**about, "progress": {**progress, "validations_since_best": 0}}
-        state.write(run, tensors, fresh)
+    state.forget_patience(run)
     return replace(job, recipe=recipe, model=replace(job.model, recipe=recipe))

@@ -119,11 +119,13 @@ def train(
     numbers = list(checkup.folds or _of_table(checkup.dataset, settings))
     pairs = tuple(replace(p, split="test" if p.split == "test" else "train") for p in checkup.dataset.pairs)
     task = _Task(path, root, max(numbers) + 1, chosen)
-    files.claim_folder(path, overwrite=overwrite, ours=_FILES)
-    task.write()
-    files.write_text(path / "split.csv", replace(checkup.dataset, pairs=pairs).to_csv(numbers))
-    files.write_text(path / "classes.csv", table.to_csv())
-    return _run(task, listener, started)
+    files.make_folder(path)
+    with files.locked(path):
+        files.claim_folder(path, overwrite=overwrite, ours=_FILES)
+        task.write()
+        files.write_text(path / "split.csv", replace(checkup.dataset, pairs=pairs).to_csv(numbers))
+        files.write_text(path / "classes.csv", table.to_csv())
+        return _run(task, listener, started)
 
 
 def resume(folder: str | os.PathLike[str], *, listener: Listener | None = None) -> Folds:
@@ -145,7 +147,8 @@ def resume(folder: str | os.PathLike[str], *, listener: Listener | None = None) 
         )
     chosen = recipe.parse(settings, where=path / ensemble.MARK)
     task = _Task(path, None if where is None else Path(where), about["folds"], chosen)
-    return _run(task, listener or Listener(), time.monotonic())
+    with files.locked(path):
+        return _run(task, listener or Listener(), time.monotonic())
 
 
 def _run(task: _Task, listener: Listener, started: float) -> Folds:

@@ -22,6 +22,7 @@ from masksmith.inference import evaluate
 from masksmith.metrics import Figures, summarize
 from masksmith.models.unet import UNet
 from masksmith.planning import probe
+from masksmith.recipe import Recipe
 from masksmith.run import Run
 from masksmith.training import optimisation, state
 from masksmith.training.averaging import Average
@@ -60,7 +61,7 @@ def train(job: Job, run: Run, listener: Listener, *, resume: bool) -> None:  # n
     bad_in_a_row = 0
     network.train()
     try:
-        while progress.step < steps or progress.epoch_due:
+        while progress.epoch_due or (progress.step < steps and not _is_stalled(recipe, progress)):
             if not progress.epoch_due:
                 if (anew := pace.planned(progress.step, steps)) != steps:
                     job = _planned_anew(job, run, progress.step, anew, listener)
@@ -87,15 +88,18 @@ def train(job: Job, run: Run, listener: Listener, *, resume: bool) -> None:  # n
                     _end_epoch(job, run, average, progress, clock.steps_per_s(progress), listener)
             if listener.wants_stop():
                 state.save(run, parts, progress)
-                raise KeyboardInterrupt
-            stalled = bool(recipe.patience) and progress.validations_since_best >= recipe.patience
-            if saving.is_due() or stalled or progress.step == steps:
+                raise state.Saved
+            if saving.is_due():
                 saving.save(run, parts, progress)
-            if stalled:
-                listener.message(f"stopped early: no better mIoU in {recipe.patience} validations")
-                break
+        state.save(run, parts, progress)
+        if progress.step < steps:
+            listener.message(f"stopped early: no better mIoU in {recipe.patience} validations")
     finally:
         batches.close()
+
+
+def _is_stalled(recipe: Recipe, progress: Progress) -> bool:
+    return bool(recipe.patience) and progress.validations_since_best >= recipe.patience
 
 
 def _fabric(device: torch.device, precision: str) -> Fabric:

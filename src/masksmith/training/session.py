@@ -184,6 +184,7 @@ def _resume(folder: Run, before: Recipe, settings: Mapping[str, object], listene
         listener.message(f"extended: {(job.recipe.steps or 0) - begin} more steps after step {begin}")
     elif job.recipe.steps != before.steps:
         listener.message(f"the schedule is planned anew: {job.recipe.steps} steps in place of {before.steps}")
+        state.forget_patience(folder)
     if job.recipe != before:
         folder.write_recipe(job.recipe)
     return _finish(job, folder, listener, resume=True)

@@ -27,6 +27,10 @@ _EVERY_S = 60.0
 _MOST_SHARE = 0.02
 
 
+class Saved(KeyboardInterrupt):
+    """The training was stopped, and its state is on the disk."""
+
+
 @dataclass
 class Progress:
     """Where a training is: steps done, the best validation, the log so far."""
@@ -118,7 +122,16 @@ def read(run: Run) -> tuple[dict[str, Tensor], dict[str, Any]]:
     except RunError:  # spoilt, or its writing was broken off
         if not run.previous_state_file.is_file():
             raise
-        return modelfile.read_tensors(run.previous_state_file)
+        found = modelfile.read_tensors(run.previous_state_file)
+        files.remove([run.state_file])  # or the next state would be kept beside it in place of this one
+        return found
+
+
+def forget_patience(run: Run) -> None:
+    """Let a training that patience has ended go on: it would end again at once."""
+    tensors, about = read(run)
+    if about["progress"]["validations_since_best"]:
+        write(run, tensors, {**about, "progress": {**about["progress"], "validations_since_best": 0}})
 
 
 def require(run: Run) -> None:

@@ -141,7 +141,10 @@ def remember(network: UNet, setup: Setup, known: Mapping[str, Speed]) -> None:
 
 
 def _guarded(answer: Answer, safe: Answer) -> Answer:
-    """The answer of a runtime until its first fault, from then on that of torch."""
+    """The answer of a runtime until its first fault, from then on that of torch.
+
+    Where memory was wanting torch answers for that one window: the next may find some.
+    """
     failed = False
 
     def guarded(x_BCHW: Tensor) -> F32:
@@ -151,8 +154,9 @@ def _guarded(answer: Answer, safe: Answer) -> Answer:
                 return answer(x_BCHW)
             except MasksmithError:
                 raise
-            except Exception:  # whatever a library raises, such as for want of memory
-                failed = True
+            except Exception as error:  # whatever a library raises
+                said = str(error).lower()
+                failed = not (isinstance(error, MemoryError) or "memory" in said or "alloc" in said)
         return safe(x_BCHW)
 
     return guarded

@@ -68,6 +68,9 @@ async function renew(used) {
   asking ??= askPerson(used !== "").finally(() => { asking = null; });
   const given = await asking;
   if (!given) throw new Fault("This service needs an access token. Ask whoever runs it, then try again.");
+  if (/[^\x21-\x7e]/.test(given)) {
+    throw new Fault("This token has letters or spaces that no token has. Copy it once more, then try again.");
+  }
   token = given;
 }
 
