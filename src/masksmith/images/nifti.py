@@ -56,8 +56,9 @@ def _load(path: Path) -> Any:  # noqa: ANN401 - nibabel says no more about what 
         ) from error
     # It writes to standard error by itself; what stops the reading is raised.
     nibabel.imageglobals.logger.setLevel("CRITICAL")
+    kind: Any = nibabel.nifti1.Nifti1Header
     with _open(path) as file:
-        header = nibabel.nifti1.Nifti1Header(file.read(nibabel.nifti1.Nifti1Header.sizeof_hdr))
+        header = kind(file.read(kind.sizeof_hdr))
     offset = header.get_data_offset()
     if not 0 <= offset <= MAX_NIFTI_OFFSET_BYTES:
         raise DataError(
