@@ -66,11 +66,7 @@ def test_an_interrupt_ends_the_scan_and_what_was_seen_is_kept(tmp_path: Path) ->
     def progress(done: int, total: int) -> None:
         seen.append(done)
         if done == 3:
-            # As the interpreter calls it. Really sent here it ended the process, silently and now and then, once
-            # libraries for 8-bit networks were loaded in it; the tests above send it to a process of its own.
-            handler = signal.getsignal(signal.SIGINT)
-            assert callable(handler)
-            handler(signal.SIGINT, None)
+            signal.raise_signal(signal.SIGINT)
         shown.checked(done, total)
 
     try:

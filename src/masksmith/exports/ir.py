@@ -17,6 +17,7 @@ from masksmith.exports.source import Answers, Files, Pixels, Source, only
 from masksmith.exports.stated import KEY
 from masksmith.exports.surround import MASK, PROBABILITIES
 from masksmith.files import sha256
+from masksmith.inference.runtimes import vino
 from masksmith.models.unet import UNet
 
 NEEDS = ("onnx", "onnxscript", "openvino")
@@ -28,7 +29,7 @@ def write(source: Source, stated: str) -> dict[str, bytes]:
     import openvino
 
     form = surround.Form(source.model.preprocessing.dtype)
-    model = openvino.Core().read_model(surround.content(surround.build(source, form), stated), b"")
+    model = vino.core().read_model(surround.content(surround.build(source, form), stated), b"")
     model.set_rt_info(stated, [KEY])
     _, weights = _saved(openvino, model)
     model.set_rt_info(sha256(weights), [_DIGEST])
@@ -45,9 +46,7 @@ def _saved(openvino: Any, model: Any) -> tuple[bytes, bytes]:  # noqa: ANN401 - 
 
 
 def _loaded(files: Files) -> Any:  # noqa: ANN401
-    import openvino
-
-    return openvino.Core().read_model(only(files, ".xml"), only(files, ".bin"))
+    return vino.core().read_model(only(files, ".xml"), only(files, ".bin"))
 
 
 def stated(files: Files) -> str:
@@ -67,11 +66,10 @@ def stated(files: Files) -> str:
 
 def read(files: Files, _network: UNet) -> dict[str, Answers]:
     """OpenVINO on the files, in single precision."""
-    import openvino
     import torch
 
     settings = {"INFERENCE_NUM_THREADS": torch.get_num_threads(), "INFERENCE_PRECISION_HINT": "f32"}
-    compiled = openvino.Core().compile_model(_loaded(files), "CPU", settings)
+    compiled = vino.core().compile_model(_loaded(files), "CPU", settings)
 
     def run(pixels_BHWC: Pixels) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.float32]]:
         found = compiled(pixels_BHWC, share_inputs=False, share_outputs=False)

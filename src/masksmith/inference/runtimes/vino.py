@@ -6,7 +6,8 @@ Rule: a graph is read from memory and never converted by OpenVINO's own tool, wh
 from __future__ import annotations
 
 import threading
-from typing import TYPE_CHECKING
+from functools import cache
+from typing import TYPE_CHECKING, Any
 
 import torch
 
@@ -16,6 +17,19 @@ from masksmith.models.unet import UNet
 
 if TYPE_CHECKING:
     from masksmith.inference.runtimes import Setup
+
+
+@cache
+def core() -> Any:  # noqa: ANN401 - openvino has no types here
+    """The one `openvino.Core` of this process.
+
+    Each Core gives the thread that makes it an alternative signal stack and puts back the one before when it goes. Of
+    several that go in another order than they came one puts back a stack that is gone, and the next signal that Python
+    handles (Ctrl-C, SIGTERM) ends the process by a segmentation fault. (Seen with openvino 2026.4.1.)
+    """
+    import openvino
+
+    return openvino.Core()
 
 
 def plain(network: UNet, setup: Setup) -> Answer:
@@ -35,12 +49,9 @@ def quantized(network: UNet, setup: Setup) -> Answer:
 
 
 def _build(network: UNet, setup: Setup, content: bytes, precision: str) -> Answer:
-    import openvino
-
-    core = openvino.Core()
-    half = precision == "bf16" and "BF16" in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
-    compiled = core.compile_model(
-        core.read_model(content, b""),
+    half = precision == "bf16" and "BF16" in core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+    compiled = core().compile_model(
+        core().read_model(content, b""),
         "CPU",
         {
             "PERFORMANCE_HINT": "LATENCY",  # one window at a time, by all threads
