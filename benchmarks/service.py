@@ -4,8 +4,9 @@
 
 Starts ``masksmith serve`` with the network that is planned for aerial pictures (weights random), sends pictures of
 mixed sizes, of which one in twenty is cancelled half way and one in twenty is broken, and compares each mask with the
-file that ``masksmith predict`` has written, byte by byte. A client that is told 503 asks again. The same pictures go
-through the network alone before, in one process without HTTP, for comparison. 1 if anything was lost or swapped.
+file that ``masksmith predict`` has written, byte by byte. A client that is told 503 asks again after the seconds that
+it is told. The same pictures go through the network alone before, in one process without HTTP, for comparison: decoded
+before, by all threads, one after the other. 1 if anything was lost or swapped.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import AsyncIterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -48,6 +49,8 @@ class Seen:
     seconds: list[float] = field(default_factory=list)
     """Of those that were answered, without what was told to come again."""
     busy_s: list[float] = field(default_factory=list)
+    parts_ms: Counter[str] = field(default_factory=Counter)
+    """What the service says of where the time went, summed."""
 
 
 def make_pictures(folder: Path) -> list[Path]:
@@ -83,50 +86,91 @@ def bare_s(run: Path, pictures: list[Path]) -> float:
     return best / len(pictures)
 
 
-async def ask(client: httpx.AsyncClient, number: int, contents: list[bytes], sums: list[str], seen: Seen) -> None:
+class Client:
+    """A connection of HTTP/1.1, opened again when it was closed. Little work, since it shares the processors."""
+
+    def __init__(self, url: str) -> None:
+        self.host, _, port = url.removeprefix("http://").partition(":")
+        self.port = int(port)
+        self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
+
+    async def send(self, content: bytes, most: int | None = None) -> None:
+        """Ask for a mask, but send at most so much of the picture."""
+        if self._streams is None:
+            self._streams = await asyncio.open_connection(self.host, self.port)
+        head = (
+            f"POST /v1/segment?output=mask HTTP/1.1\r\nHost: {self.host}:{self.port}\r\n"
+            f"Content-Type: application/octet-stream\r\nContent-Length: {len(content)}\r\n\r\n"
+        )
+        writer = self._streams[1]
+        writer.write(head.encode() + content[:most])
+        await writer.drain()
+
+    async def answer(self) -> tuple[int, dict[str, str], bytes]:
+        """Status, headers in small letters, and body."""
+        if self._streams is None:
+            raise ConnectionError
+        reader = self._streams[0]
+        status, *lines = (await reader.readuntil(b"\r\n\r\n")).decode().strip().split("\r\n")
+        headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
+        body = await reader.readexactly(int(headers["content-length"]))
+        if headers.get("connection") == "close":
+            self.close()
+        return int(status.split()[1]), headers, body
+
+    def close(self) -> None:
+        """Go, whatever is under way."""
+        if self._streams is not None:
+            self._streams[1].close()
+            self._streams = None
+
+
+async def ask(client: Client, number: int, contents: list[bytes], sums: list[str], seen: Seen) -> None:
     """One request, until it is answered; every tenth is cancelled or broken, by its number."""
     which = random.Random(number).randrange(len(contents))
     if number % 20 == 7:
         return await cancel(client, contents[which], seen)
-    if number % 20 == 13:
-        answer = await client.post("/v1/segment?output=mask", content=_BROKEN[number // 20 % len(_BROKEN)])
-        seen.codes[answer.status_code] += 1
-        return None
+    broken = _BROKEN[number // 20 % len(_BROKEN)] if number % 20 == 13 else None
     while True:
         begun = time.perf_counter()
         try:
-            answer = await client.post("/v1/segment?output=mask", content=contents[which])
-        except httpx.HTTPError as error:
+            await client.send(contents[which] if broken is None else broken)
+            status, headers, body = await client.answer()
+        except (OSError, EOFError) as error:
+            client.close()
             seen.lost.append(f"{number}: {type(error).__name__}")
             return None
         took_s = time.perf_counter() - begun
-        seen.codes[answer.status_code] += 1
-        if answer.status_code != 503:
+        seen.codes[status] += 1
+        if status != 503:
             break
         seen.busy_s.append(took_s)
-        await asyncio.sleep(0.05)
+        await asyncio.sleep(float(headers["retry-after"]))
+    if broken is not None:
+        if status not in (400, 415):
+            seen.lost.append(f"{number}: {status} for what is no picture")
+        return None
     seen.seconds.append(took_s)
-    if answer.status_code != 200:
-        seen.lost.append(f"{number}: {answer.status_code}")
-    elif hashlib.sha256(answer.content).hexdigest() != sums[which]:
+    if status != 200:
+        seen.lost.append(f"{number}: {status}")
+        return None
+    if hashlib.sha256(body).hexdigest() != sums[which]:
         seen.swapped += 1
+    for part in headers["server-timing"].split(", "):
+        name, _, value = part.partition(";dur=")
+        seen.parts_ms[name] += float(value)
     return None
 
 
-async def cancel(client: httpx.AsyncClient, content: bytes, seen: Seen) -> None:
+async def cancel(client: Client, content: bytes, seen: Seen) -> None:
     """Half of a body, or all of it and no patience for the answer."""
-
-    async def half() -> AsyncIterator[bytes]:
-        yield content[: len(content) // 2]
-        raise ConnectionAbortedError
-
-    try:
+    with suppress(OSError, EOFError, asyncio.TimeoutError):
         if len(content) % 2:
-            await client.post("/v1/segment?output=mask", content=half())
+            await client.send(content, len(content) // 2)
         else:
-            await asyncio.wait_for(client.post("/v1/segment?output=mask", content=content), 0.03)
-    except (ConnectionAbortedError, asyncio.TimeoutError, httpx.HTTPError):
-        pass
+            await client.send(content)
+            await asyncio.wait_for(client.answer(), 0.03)
+    client.close()
     seen.codes["cancelled"] += 1
 
 
@@ -135,19 +179,18 @@ async def load(url: str, requests: int, clients: int, contents: list[bytes], sum
     seen, numbers = Seen(), iter(range(requests))
     warm = 0
 
-    async def work(client: httpx.AsyncClient) -> None:
+    async def work() -> None:
         nonlocal warm
+        client = Client(url)
         for number in numbers:
             await ask(client, number, contents, sums, seen)
             if number == int(_WARM * requests):
                 warm = process.memory_info().rss
+        client.close()
 
-    limits = httpx.Limits(max_connections=clients, max_keepalive_connections=clients)
-    async with httpx.AsyncClient(base_url=url, timeout=120, limits=limits, trust_env=False) as client:
-        begun = time.perf_counter()
-        await asyncio.gather(*(work(client) for _ in range(clients)))
-        seconds = time.perf_counter() - begun
-    return seen, seconds, warm, process.memory_info().rss
+    begun = time.perf_counter()
+    await asyncio.gather(*(work() for _ in range(clients)))
+    return seen, time.perf_counter() - begun, warm, process.memory_info().rss
 
 
 def main() -> int:
@@ -179,6 +222,7 @@ def main() -> int:
     print(f"lost {len(seen.lost)} {seen.lost[:3]}, swapped {seen.swapped}; queue at the end: {queue.split()[-1]}")
     print(f"{seen.codes[200] / seconds:.1f} masks a second; the network alone {1 / alone_s:.1f}: {share:.0%} of it")
     print(f"seconds to an answer: p50 {np.quantile(answered, 0.5):.2f}, p99 {np.quantile(answered, 0.99):.2f}")
+    print("of a mask's time, in ms: " + ", ".join(f"{n} {t / seen.codes[200]:.1f}" for n, t in seen.parts_ms.items()))
     if seen.busy_s:
         print(f"told 503 {len(seen.busy_s)} times, in {1000 * np.quantile(seen.busy_s, 0.99):.0f} ms (p99), "
               f"{1000 * max(seen.busy_s):.0f} ms at most")  # fmt: skip

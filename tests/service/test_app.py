@@ -80,7 +80,7 @@ def test_before_the_models_are_loaded(run: Path) -> None:
     assert client.get("/health/ready").status_code == 503
     answer = client.post("/v1/segment", content=encoded(picture()))
     assert (answer.status_code, "retry-after" in answer.headers) == (503, True)
-    models.load(service.settings)
+    models.load(service.settings, line.lanes)
     assert client.get("/health/ready").json() == {"status": "ready"}
     line.shutdown()
     with pytest.raises(RuntimeError):

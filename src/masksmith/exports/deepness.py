@@ -14,7 +14,7 @@ import numpy.typing as npt
 from masksmith.exports import surround
 from masksmith.exports.source import Answers, Files, Pixels, Source, only
 from masksmith.exports.surround import INPUT, PROBABILITIES
-from masksmith.inference import exported
+from masksmith.inference.runtimes import ort
 from masksmith.inference.tiling import Tiling
 from masksmith.models.unet import UNet
 
@@ -66,7 +66,7 @@ def write(source: Source, stated: str) -> dict[str, bytes]:
 
 def read(files: Files, _network: UNet) -> dict[str, Answers]:
     """ONNX Runtime on the file, given pictures as the plugin does."""
-    session = exported.session(only(files, ".onnx"))
+    session = ort.sessions(only(files, ".onnx")).get()
 
     def run(pixels_BHWC: Pixels) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.float32]]:
         x_BCHW = (pixels_BHWC.astype(np.float64) / 255.0).astype(np.float32).transpose(0, 3, 1, 2)

@@ -19,7 +19,7 @@ from masksmith.exports.sides import Sides
 from masksmith.exports.source import Answers, Files, Pixels, Source, only, version
 from masksmith.inference import exported
 from masksmith.inference.exported import DIGEST, INPUT, KEY, MASK, PROBABILITIES
-from masksmith.inference.runtimes import graph
+from masksmith.inference.runtimes import graph, ort
 
 __all__ = ["INPUT", "MASK", "PROBABILITIES", "Form", "answers", "build", "content", "stated"]
 
@@ -187,7 +187,7 @@ def stated(files: Files) -> str:
 
 def answers(content_: bytes) -> Answers:
     """What ONNX Runtime answers with a file's content."""
-    session = exported.session(content_)
+    session = ort.sessions(content_).get()
 
     def run(pixels_BHWC: Pixels) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.float32]]:
         mask, found = session.run([MASK, PROBABILITIES], {INPUT: pixels_BHWC})

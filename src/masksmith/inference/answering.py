@@ -19,9 +19,11 @@ from masksmith.classes import U8
 from masksmith.errors import InputError
 from masksmith.images import Picture
 from masksmith.inference import tiler
+from masksmith.inference.lanes import Lanes
 from masksmith.inference.prediction import Prediction
 from masksmith.inference.tiler import Block, Read
 from masksmith.keys import Mask, join_layers
+from masksmith.limits import MAX_LANES
 from masksmith.modelfile import ModelFile
 
 if TYPE_CHECKING:
@@ -44,7 +46,21 @@ class Answering(ABC):
     @property
     def several(self) -> Sequence[Answering]:
         """Those that can answer at the same time, each for a picture of its own."""
-        return (self,)
+        return (self,) * Lanes().most if self.shares_threads else (self,)
+
+    @property
+    @abstractmethod
+    def shares_threads(self) -> bool:
+        """Whether it computes on the processor, by as many threads as PyTorch has in the thread that asks."""
+
+    @property
+    @abstractmethod
+    def tile_px(self) -> int:
+        """The side of the largest picture that is predicted in one window."""
+
+    def is_alone(self, height: int, width: int) -> bool:
+        """Whether a picture of that size may take the memory of windows for itself, so that no other goes beside."""
+        return height * width > self.tile_px**2 // MAX_LANES
 
     @abstractmethod
     def blocks(self, size: tuple[int, int], read: Read, *, start: int = 0) -> Iterator[Block]:
@@ -132,7 +148,8 @@ class Answering(ABC):
 
         Args:
             pictures: paths, or frames of videos; taken one by one as they are needed.
-            ahead: how many decoded pictures may be in memory, that of the network's work included.
+            ahead: how many decoded pictures may be in memory, those of the network's work included; one more than
+                are answered for at the same time where that is more.
 
         Yields:
             The path and the answer, in the order of ``pictures``: for a picture that cannot be read, or

@@ -68,9 +68,14 @@ class Ensemble(Answering):
         return self.members[0].tta
 
     @property
+    def shares_threads(self) -> bool:
+        """As :attr:`Answering.shares_threads`."""
+        return all(member.shares_threads for member in self.members)
+
+    @property
     def tile_px(self) -> int:
-        """The side of the largest picture that any of them takes whole."""
-        return max(member.tile_px for member in self.members)
+        """The side of the largest picture that all of them take whole."""
+        return min(member.tile_px for member in self.members)
 
     def cut(self, tile_px: int | None = None, context_px: int | None = None) -> None:
         """As :meth:`Answering.cut`, for each of them."""

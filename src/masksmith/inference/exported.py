@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any, get_args
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from masksmith import files
@@ -19,7 +18,8 @@ from masksmith.classes import ClassTable, Encoding, Entry
 from masksmith.data.preprocessing import Preprocessing
 from masksmith.errors import EnvironmentFault, RunError
 from masksmith.inference import tiler, views
-from masksmith.inference.runtimes import fault
+from masksmith.inference.runtimes import fault, ort
+from masksmith.inference.runtimes.threads import PerThreads
 from masksmith.inference.segmenter import Segmenter
 from masksmith.inference.tiler import F32, Block, Read
 from masksmith.inference.tiling import Tiling
@@ -35,7 +35,6 @@ INPUT, MASK, PROBABILITIES = "image", "mask", "probabilities"
 SUFFIX = ".onnx"
 # Those whose input are raw pixels.
 _TARGETS = ("onnx", "triton", "bioimageio")
-_ERRORS_ONLY = 3
 
 
 def digest(model: Any) -> str:  # noqa: ANN401 - onnx has no types
@@ -63,26 +62,15 @@ def stated(content: bytes) -> str:
     return text
 
 
-def session(content: bytes) -> Any:  # noqa: ANN401 - onnxruntime has no types
-    """ONNX Runtime on the content of a file, with as many threads as PyTorch takes."""
-    import onnxruntime
-
-    onnxruntime.disable_telemetry_events()  # which its builds for Windows have
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = torch.get_num_threads()
-    options.log_severity_level = _ERRORS_ONLY
-    return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
-
-
 class Exported(Segmenter):
     """An exported file, used like a Segmenter; see :func:`load`."""
 
-    def __init__(self, says: Mapping[str, Any], run: Any, *, tta: str, most_bytes: int) -> None:  # noqa: ANN401
-        """From metadata and a session of ONNX Runtime; other arguments as of :class:`Segmenter`."""
+    def __init__(self, says: Mapping[str, Any], made: PerThreads[Any], *, tta: str, most_bytes: int) -> None:
+        """From metadata and sessions of ONNX Runtime; other arguments as of :class:`Segmenter`."""
         # Its weights are drawn and never asked: only its sizes are.
         network = UNet(**{**says["network"], "pretrained": False}).eval()
         super().__init__(_model(says), precision="fp32", network=network, tta=tta, most_bytes=most_bytes)
-        self._checksum, self._run = str(says["model"]), run
+        self._checksum, self._made = str(says["model"]), made
         self._inside_px = field.margins(network, 1)[0] if network.padding == "valid" else 0
         self.use()
 
@@ -124,7 +112,7 @@ class Exported(Segmenter):
             limits = np.iinfo(dtype)
             values = np.clip(values.astype(np.float64), limits.min, limits.max)
         raw = np.ascontiguousarray(values.astype(dtype))
-        found: F32 = self._run.run([PROBABILITIES], {INPUT: raw})[0]
+        found: F32 = self._made.get().run([PROBABILITIES], {INPUT: raw})[0]
         inside, (height, width) = self._inside_px, found.shape[-2:]
         return found[..., inside : height - inside, inside : width - inside]
 
@@ -155,7 +143,7 @@ def load(path: Path, *, device: str = "auto", tta: str = "none", most_bytes: int
         says = json.loads(stated(content))
         if says["target"] not in _TARGETS:
             raise ValueError(f"one of the target {says['target']}")
-        return Exported(says, session(content), tta=tta, most_bytes=most_bytes)
+        return Exported(says, ort.sessions(content), tta=tta, most_bytes=most_bytes)
     except ImportError as error:
         raise EnvironmentFault(
             where=path,

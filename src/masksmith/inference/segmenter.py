@@ -81,8 +81,16 @@ class Segmenter(Answering):
         return f"{self.model.checksum} {self.precision} {self.runtime} {self.tta} {self.tiling}"
 
     @property
+    def shares_threads(self) -> bool:
+        """As :attr:`Answering.shares_threads`."""
+        from masksmith.inference.runtimes import RUNTIMES
+
+        known = RUNTIMES.get(self.runtime)
+        return self.device.type == "cpu" and not (known and known.fixed_threads)
+
+    @property
     def tile_px(self) -> int:
-        """The side of the largest picture that is predicted in one window."""
+        """As :attr:`Answering.tile_px`."""
         return self.tiling.tile_px
 
     def cut(self, tile_px: int | None = None, context_px: int | None = None) -> None:

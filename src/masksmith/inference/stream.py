@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from queue import SimpleQueue
@@ -18,6 +18,7 @@ from masksmith.errors import DataError, InputError
 from masksmith.images import Picture
 from masksmith.images.video import Frame, Video
 from masksmith.inference.answering import Answering
+from masksmith.inference.lanes import Lanes
 from masksmith.inference.prediction import Prediction
 from masksmith.limits import MAX_AHEAD_PIXELS
 
@@ -32,13 +33,14 @@ def segment_many(
     Args:
         answering: what ``masksmith.load`` gives.
         pictures: paths, or frames of videos; taken one by one as they are needed.
-        ahead: how many decoded pictures may be in memory, that of the network's work included.
+        ahead: how many decoded pictures may be in memory, those of the network's work included; one more than
+            are answered for at the same time where that is more.
 
     Yields:
         The path and the answer, in the order of ``pictures``: for a picture that cannot be read, or
         that the network is not made for, the error in place of a Prediction.
     """
-    answerers = _Answerers(answering.several)
+    answerers = _Answerers(answering)
     ahead = max(1, ahead, answerers.at_once)
     reader, source = _Reader(ahead), iter(pictures)
     waiting: deque[tuple[Path, Callable[[], Answer]]] = deque()
@@ -60,45 +62,58 @@ def segment_many(
         reader.close()
 
 
-def _answer(answering: Answering, path: Path, future: Future[Picture | None]) -> Answer:
+def _answer(answering: Answering, path: Path, future: Future[Picture | None], lanes: Lanes | None) -> Answer:
     try:
         read = future.result()
-        if read is None:
-            return answering.segment(path)
-        return answering.segment_picture(read, path)
+        if lanes is None:
+            return _segment(answering, path, read)
+        with lanes.turn(alone=read is None or answering.is_alone(*read.pixels_HWC.shape[:2])):
+            return _segment(answering, path, read)
     except InputError as fault:
         return fault
+
+
+def _segment(answering: Answering, path: Path, read: Picture | None) -> Prediction:
+    return answering.segment(path) if read is None else answering.segment_picture(read, path)
 
 
 class _Answerers:
     """One that answers when it is asked to, or a thread for each of several."""
 
-    def __init__(self, several: Sequence[Answering]) -> None:
-        # One more than there are devices, so that none of them waits for a picture.
+    def __init__(self, answering: Answering) -> None:
+        several = answering.several
+        # One more than can answer, so that none of them waits for a picture.
         self.at_once = len(several) + 1 if len(several) > 1 else 1
         self._first = several[0]
         self._idle: SimpleQueue[Answering] = SimpleQueue()
         for one in several:
             self._idle.put(one)
         self._pool = ThreadPoolExecutor(len(several), thread_name_prefix="answer") if len(several) > 1 else None
+        self._lanes = Lanes(len(several)) if answering.shares_threads and self._pool is not None else None
 
     def submit(self, path: Path, future: Future[Picture | None]) -> Callable[[], Answer]:
         """What gives the answer for a picture that is being read."""
         if self._pool is None:
-            return lambda: _answer(self._first, path, future)
+            return lambda: _answer(self._first, path, future, None)
+        if self._lanes is not None:
+            self._lanes.expect()
         return self._pool.submit(self._by_idle, path, future).result
 
     def close(self) -> None:
         """Begin no more answers."""
         if self._pool is not None:
             self._pool.shutdown(wait=False, cancel_futures=True)
+        if self._lanes is not None:
+            self._lanes.close()
 
     def _by_idle(self, path: Path, future: Future[Picture | None]) -> Answer:
         answering = self._idle.get()
         try:
-            return _answer(answering, path, future)
+            return _answer(answering, path, future, self._lanes)
         finally:
             self._idle.put(answering)
+            if self._lanes is not None:
+                self._lanes.forget()
 
 
 class _Reader:

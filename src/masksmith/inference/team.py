@@ -28,6 +28,16 @@ class Team(Answering):
         return self.members
 
     @property
+    def shares_threads(self) -> bool:
+        """As :attr:`Answering.shares_threads`."""
+        return all(member.shares_threads for member in self.members)
+
+    @property
+    def tile_px(self) -> int:
+        """As :attr:`Answering.tile_px`."""
+        return self.members[0].tile_px
+
+    @property
     def model(self) -> ModelFile:
         """The model file that all of them have read."""
         return self.members[0].model

@@ -18,7 +18,7 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse
 
-from masksmith.errors import EnvironmentFault, InputError, MasksmithError, RecipeError
+from masksmith.errors import EnvironmentFault, InputError, MasksmithError, RecipeError, is_out_of_memory
 
 # Seconds after which it is worth asking again: a picture takes about as long.
 RETRY_S = 2
@@ -134,7 +134,7 @@ def of(error: Exception, path: str = "request") -> MasksmithError:
             received=str(error.detail).strip(". "),
             remedy="correct it",
         )
-    if type(error).__name__ in {"MemoryError", "OutOfMemoryError"}:  # Python's and torch's
+    if is_out_of_memory(error):
         return Busy(
             where="memory", expected="room for this picture", received="none", remedy="send a smaller one, or try later"
         )

@@ -17,6 +17,7 @@ from masksmith.errors import InputError, RecipeError, nearest
 from masksmith.inference import cleanup, kept, segmenter
 from masksmith.inference.cleanup import CleanupSettings
 from masksmith.inference.ensemble import Ensemble
+from masksmith.inference.lanes import Lanes
 from masksmith.inference.prediction import Prediction
 from masksmith.inference.segmenter import Segmenter
 from masksmith.run import Run
@@ -75,8 +76,8 @@ class Models:
         """Whether all are loaded and warm."""
         return self._ready.is_set()
 
-    def load(self, settings: Settings) -> None:
-        """Load and warm all of them.
+    def load(self, settings: Settings, lanes: Lanes) -> None:
+        """Load and warm all of them, for as many threads as a picture will have alone and beside others.
 
         Raises:
             RunError: no run, or a damaged one.
@@ -93,7 +94,9 @@ class Models:
                 )
             loaded.use(settings.runtime)
             seen = loaded.model.preprocessing
-            loaded.segment(np.zeros((_WARMING_PX, _WARMING_PX, seen.channels), seen.dtype))
+            picture = np.zeros((_WARMING_PX, _WARMING_PX, seen.channels), seen.dtype)
+            for _ in lanes.shares():
+                loaded.segment(picture)
             cleaning, _ = kept.settings(Run.of(run).cleanup_file, loaded)
             self._loaded[name] = Loaded(name, loaded, cleaning)
         self._ready.set()

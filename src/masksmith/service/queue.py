@@ -1,8 +1,8 @@
 """The line in front of the network: who may wait, whose turn it is, and who has gone meanwhile.
 
-One thread answers for one picture after the other, while a few more decode and encode. Pictures are not joined
-into batches: on processors the last bits of an answer depend on what stands beside it (measured: 6e-8 in fp32 at
-64×64), and an answer is to be the same whoever else asks.
+A few threads have a picture each in the network, which share the processor's threads (see ``inference.lanes``), while
+others decode and encode. Pictures are not joined into batches: those of one size seldom wait at the same time, and
+on a processor a batch is no faster than its pictures beside each other.
 
 Rule: nobody waits who could not be let in, and what nobody waits for any more is not begun.
 """
@@ -11,17 +11,24 @@ from __future__ import annotations
 
 import asyncio
 import os
+import sys
 import threading
 from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from typing import Any, TypeVar
 
-from masksmith.limits import MAX_AT_WORK, MAX_UNSENT_BYTES
+from masksmith.inference.lanes import Lanes
+from masksmith.limits import MAX_BESIDE, MAX_UNSENT_BYTES
 from masksmith.service.faults import Busy, Gone, TooLate
+
+if sys.platform == "linux":
+    from os import PRIO_PROCESS, setpriority
 
 T = TypeVar("T")
 
+# What answers requests goes before what computes: no one waits for a "503" until a network is done.
+_NICER = 5
 # Decoding and encoding leave Python's lock, but the network wants the processors too.
 _MOST_HELPERS = 4
 
@@ -31,20 +38,21 @@ class Stopped(Exception):
 
 
 class Line:
-    """At most ``most`` requests, of which ``MAX_AT_WORK`` have their picture in memory."""
+    """At most ``most`` requests, of which few have their picture in memory, and ``lanes`` one in the network."""
 
-    def __init__(self, most: int) -> None:
+    def __init__(self, most: int, lanes: Lanes | None = None) -> None:
         self.most = most
+        self.lanes = lanes or Lanes()
         self.length = 0
         self.at_work = 0
         self.is_closing = False
-        self._desk = asyncio.Semaphore(MAX_AT_WORK)
+        self._desk = asyncio.Semaphore(self.lanes.most + MAX_BESIDE)
         self._batch = asyncio.Semaphore(1)
         self._unsent = 0
         self._room = asyncio.Event()
         self._room.set()
-        self._network = ThreadPoolExecutor(1, thread_name_prefix="network")
-        self._helpers = ThreadPoolExecutor(min(_MOST_HELPERS, os.cpu_count() or 1), thread_name_prefix="pictures")
+        self._network = ThreadPoolExecutor(self.lanes.most, "network", initializer=_make_way)
+        self._helpers = ThreadPoolExecutor(min(_MOST_HELPERS, os.cpu_count() or 1), "pictures", initializer=_make_way)
         self._left: set[asyncio.Task[Any]] = set()
 
     @property
@@ -85,6 +93,14 @@ class Line:
             self.at_work -= 1
 
     @contextmanager
+    def _expected(self) -> Iterator[None]:
+        self.lanes.expect()
+        try:
+            yield
+        finally:
+            self.lanes.forget()
+
+    @contextmanager
     def unsent(self, size: int) -> Iterator[None]:
         """An answer of so many bytes, until its client has taken it."""
         self._count_unsent(size)
@@ -102,7 +118,7 @@ class Line:
 
     async def at_desk(self, work: Callable[[], Awaitable[T]]) -> T:
         """Do work that holds a picture in memory, when its turn has come and its answer will have room."""
-        with self._counted():
+        with self._counted(), self._expected():
             async with self._desk:
                 await self._room.wait()
                 return await work()
@@ -118,11 +134,11 @@ class Line:
         return await _in_thread(self._helpers, threading.Event(), lambda _: function())
 
     async def answer(self, function: Callable[[threading.Event], T]) -> T:
-        """Use the network, alone; the event is set when nobody waits for the answer any more."""
+        """Use the network; the event is set when nobody waits for the answer any more."""
         return await _in_thread(self._network, threading.Event(), function)
 
     def first(self, function: Callable[[], T]) -> Future[T]:
-        """What comes before all pictures, in the network's thread."""
+        """What comes before all pictures, in one of the network's threads."""
         return self._network.submit(function)
 
     async def while_wanted(self, work: Coroutine[Any, Any, T], gone: Coroutine[Any, Any, None], deadline_s: float) -> T:
@@ -165,6 +181,13 @@ class Line:
         """End the threads; without waiting, what they are at goes on."""
         for pool in (self._network, self._helpers):
             pool.shutdown(wait=wait, cancel_futures=True)
+
+
+def _make_way() -> None:
+    """The calling thread has the processor after those that have not said so; Linux alone knows that of threads."""
+    if sys.platform == "linux":
+        with suppress(OSError):
+            setpriority(PRIO_PROCESS, threading.get_native_id(), _NICER)
 
 
 async def _in_thread(pool: ThreadPoolExecutor, stop: threading.Event, function: Callable[[threading.Event], T]) -> T:

@@ -19,6 +19,7 @@ from types import FrameType
 import uvicorn
 
 from masksmith.errors import EnvironmentFault
+from masksmith.inference import lanes
 from masksmith.limits import MAX_LEAVING_S, MAX_SEND_S
 from masksmith.service.app import build
 from masksmith.service.metrics import Metrics
@@ -44,7 +45,7 @@ class Server(uvicorn.Server):
             InputError: two runs have one name.
             EnvironmentFault: the address cannot be had.
         """
-        self.line = Line(settings.queue)
+        self.line = Line(settings.queue, lanes.of(settings.device, settings.runtime))
         self.service = Service(settings, Models(runs), self.line, Metrics(self.line))
         self.fault: BaseException | None = None
         self._tell = tell
@@ -71,7 +72,7 @@ class Server(uvicorn.Server):
             RunError: a run cannot be loaded.
             RecipeError, EnvironmentFault: no such device or runtime.
         """
-        self._loading = self.line.first(lambda: self.service.models.load(self.service.settings))
+        self._loading = self.line.first(lambda: self.service.models.load(self.service.settings, self.line.lanes))
         self._loading.add_done_callback(self._loaded)
         try:
             self.run(sockets=[self._socket])

@@ -99,9 +99,13 @@ class Service:
                     "decode", lambda: pictures.decode(content, known, loaded.answering.model, most_pixels)
                 )
             )
-            prediction = await self.line.answer(
-                lambda stop: laps.timed("network", lambda: _answer(loaded.answering, decoded, stop))
-            )
+            alone = loaded.answering.is_alone(*decoded.conforming_HWC.shape[:2])
+
+            def answered(stop: threading.Event) -> Prediction:
+                with self.line.lanes.turn(alone=alone):
+                    return laps.timed("network", lambda: _answer(loaded.answering, decoded, stop))
+
+            prediction = await self.line.answer(answered)
             self.metrics.pictures.inc()
             self.metrics.pixels.inc(prediction.mask_HW.size)
             source = Source(loaded.name, laps.seconds["network"])

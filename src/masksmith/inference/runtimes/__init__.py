@@ -40,6 +40,8 @@ class Runtime:
     cpu_only: bool = False
     slow_start: bool = False
     """Whether it compiles for long."""
+    fixed_threads: bool = False
+    """Whether it computes by as many threads as there were when it was built, whoever asks."""
     quantized: bool = False
     """Whether it runs the int8 graph, whose answers differ a little."""
 
@@ -52,7 +54,7 @@ class Runtime:
 RUNTIMES: dict[str, Runtime] = {
     "torch": Runtime(pytorch.plain, "PyTorch, channels last, in the machine's precision"),
     "torch-compile": Runtime(
-        pytorch.compiled, "the same through torch.compile; starts within a minute", slow_start=True
+        pytorch.compiled, "the same through torch.compile; starts within a minute", slow_start=True, fixed_threads=True
     ),
     "openvino": Runtime(
         vino.plain, "OpenVINO, in the machine's precision", ("openvino", "onnx", "onnxscript"), cpu_only=True

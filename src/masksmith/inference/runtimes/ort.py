@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-import torch
+from typing import TYPE_CHECKING, Any
 
 from masksmith.inference.runtimes import graph
+from masksmith.inference.runtimes.threads import PerThreads
 from masksmith.inference.tiler import F32, Answer
 from masksmith.models.unet import UNet
 
@@ -26,17 +25,26 @@ def quantized(network: UNet, setup: Setup) -> Answer:
     return _build(network, setup, setup.quantized or b"")
 
 
-def _build(network: UNet, setup: Setup, content: bytes) -> Answer:
+def sessions(content: bytes) -> PerThreads[Any]:
+    """A session of ONNX Runtime for a graph, with as many threads as PyTorch has."""
     import onnxruntime
 
     onnxruntime.disable_telemetry_events()  # which its builds for Windows have
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = torch.get_num_threads()
-    options.log_severity_level = _ERRORS_ONLY
-    session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+
+    def build(threads: int) -> Any:  # noqa: ANN401 - onnxruntime has no types
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = threads
+        options.log_severity_level = _ERRORS_ONLY
+        return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+
+    return PerThreads(build)
+
+
+def _build(network: UNet, setup: Setup, content: bytes) -> Answer:
+    made = sessions(content)
 
     def run(x_BCHW: F32) -> F32:
-        found: F32 = session.run(None, {graph.INPUT: x_BCHW})[0]
+        found: F32 = made.get().run(None, {graph.INPUT: x_BCHW})[0]
         return found
 
     return graph.fitted(network, run, overlapping=setup.overlapping)

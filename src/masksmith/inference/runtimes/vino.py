@@ -5,13 +5,14 @@ Rule: a graph is read from memory and never converted by OpenVINO's own tool, wh
 
 from __future__ import annotations
 
-import threading
 from functools import cache
+from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any
 
 import torch
 
 from masksmith.inference.runtimes import graph
+from masksmith.inference.runtimes.threads import PerThreads
 from masksmith.inference.tiler import F32, Answer
 from masksmith.models.unet import UNet
 
@@ -50,20 +51,31 @@ def quantized(network: UNet, setup: Setup) -> Answer:
 
 def _build(network: UNet, setup: Setup, content: bytes, precision: str) -> Answer:
     half = precision == "bf16" and "BF16" in core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
-    compiled = core().compile_model(
-        core().read_model(content, b""),
-        "CPU",
-        {
-            "PERFORMANCE_HINT": "LATENCY",  # one window at a time, by all threads
-            "INFERENCE_NUM_THREADS": torch.get_num_threads(),
-            "INFERENCE_PRECISION_HINT": "bf16" if half else "f32",
-        },
+    model, all_threads = core().read_model(content, b""), torch.get_num_threads()
+    compiled = PerThreads(
+        lambda threads: _Streams(model, threads, max(1, all_threads // threads), "bf16" if half else "f32")
     )
-    turn = threading.Lock()  # a compiled model has one place for what it computes
+    return graph.fitted(network, lambda x_BCHW: compiled.get().run(x_BCHW), overlapping=setup.overlapping)
 
-    def run(x_BCHW: F32) -> F32:
-        with turn:
-            found: F32 = compiled(x_BCHW, share_inputs=True, share_outputs=False)[0]
+
+class _Streams:
+    """A compiled model that so many windows at a time go through, each by so many threads."""
+
+    def __init__(self, model: Any, threads: int, streams: int, precision: str) -> None:  # noqa: ANN401
+        settings = {
+            "NUM_STREAMS": streams,
+            "INFERENCE_NUM_THREADS": threads * streams,
+            "INFERENCE_PRECISION_HINT": precision,
+        }
+        compiled = core().compile_model(model, "CPU", settings)
+        self._idle: SimpleQueue[Any] = SimpleQueue()
+        for _ in range(streams):
+            self._idle.put(compiled.create_infer_request())
+
+    def run(self, x_BCHW: F32) -> F32:
+        request = self._idle.get()  # each has one place for what it computes
+        try:
+            found: F32 = request.infer(x_BCHW, share_inputs=True, share_outputs=False)[0]
+        finally:
+            self._idle.put(request)
         return found
-
-    return graph.fitted(network, run, overlapping=setup.overlapping)
