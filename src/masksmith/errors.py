@@ -17,6 +17,24 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
+# What PyTorch, CUDA, oneDNN, OpenVINO, ONNX Runtime, OpenCV and the C library say of memory that is used up. cuDNN
+# only says that none of its ways to convolve was left, since each of them failed for want of room.
+_NO_MEMORY = (
+    "allocate memory",
+    "not enough memory",
+    "out of memory",
+    "insufficient memory",
+    "bad_alloc",
+    "bad allocation",
+    "alloc_failed",
+    "could not create a memory",
+    "unable to find an engine",
+    "valid cudnn algorithm",
+)
+
+# No name of ours has half as many letters; comparing takes a time that grows with their number.
+_LONGEST_NAME = 100
+
 
 class MasksmithError(Exception):
     """An error with a sentence for a person; ``exit_code`` is what the command line returns."""
@@ -70,8 +88,15 @@ class PartialFault(MasksmithError):
     exit_code = 5
 
 
+def one_line(sentence: str) -> str:
+    """For a terminal: one line, without letters that it would obey and not show; names of files may have any."""
+    return "".join(letter if letter.isprintable() else "?" for letter in " ".join(sentence.split()))
+
+
 def nearest(name: str, allowed: Iterable[str]) -> str | None:
     """The allowed name that ``name`` was most likely meant to be, or None."""
+    if len(name) > _LONGEST_NAME:
+        return None
     found = difflib.get_close_matches(name.lower(), list(allowed), n=1, cutoff=0.5)
     return found[0] if found else None
 
@@ -94,3 +119,11 @@ def listed(items: Iterable[object], most: int = 5) -> str:
     if len(names) <= most:
         return ", ".join(names)
     return f"{', '.join(names[:most])} and {len(names) - most} more"
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an error says that memory is used up, whichever library it is of."""
+    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":  # NumPy's is one, torch's is none
+        return True
+    text = str(error).lower()
+    return not isinstance(error, MasksmithError) and any(words in text for words in _NO_MEMORY)

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import itertools
 from collections import deque
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -26,6 +27,7 @@ from masksmith.data.augment import Aim, Pixels, draw_crop
 from masksmith.data.dataset import Pair
 from masksmith.data.focus import Focus
 from masksmith.data.preprocessing import Preprocessing
+from masksmith.errors import DataError, EnvironmentFault, MasksmithError, RecipeError
 from masksmith.keys import Mask, ignored_value
 from masksmith.labels import Grid
 from masksmith.limits import CACHE_MEMORY_SHARE
@@ -59,11 +61,12 @@ class PairReader:
         if kept is not None:
             return kept
         pair = self.pairs[index]
-        picture = images.read_channels(pair.images)
-        pixels = self.preprocessing.conform(picture.pixels_HWC, pair.image)
-        mask = labels.read_mask(pair.label, self.table, Grid(pair.image, *pixels.shape[:2]))
-        if picture.valid_HW is not None:  # nothing is there to be learnt from
-            mask = np.where(picture.valid_HW, mask, mask.dtype.type(ignored_value(mask)))
+        with _naming(pair):
+            picture = images.read_channels(pair.images)
+            pixels = self.preprocessing.conform(picture.pixels_HWC, pair.image)
+            mask = labels.read_mask(pair.label, self.table, Grid(pair.image, *pixels.shape[:2]))
+            if picture.valid_HW is not None:  # nothing is there to be learnt from
+                mask = np.where(picture.valid_HW, mask, mask.dtype.type(ignored_value(mask)))
         size = pixels.nbytes + mask.nbytes
         if size < self._room_bytes:
             self._room_bytes -= size
@@ -75,7 +78,8 @@ class PairReader:
         _, mask_HW = self.read(index)
         found = self._places.get((index, key))
         if found is None:
-            found = self._places[index, key] = focus.places(mask_HW, key, overlapping=self.table.overlapping)
+            with _naming(self.pairs[index]):
+                found = self._places[index, key] = focus.places(mask_HW, key, overlapping=self.table.overlapping)
         if not len(found):
             return None
         y, x = divmod(int(found[rng.integers(len(found))]), mask_HW.shape[1])
@@ -133,10 +137,11 @@ class Batches:
             epoch, index = divmod(step * size + place, len(self.sampling.visits))
             rng = np.random.default_rng([self.sampling.seed, epoch, index])
             picture, aim = self._aim(epoch, index, rng)
-            pixels, mask = self.reader.read(picture)
-            pixels_BHWC[place], masks_BHW[place] = draw_crop(
-                pixels, mask, aim, self.augment, self.reader.preprocessing, rng
-            )
+            with _naming(self.reader.pairs[picture]):
+                pixels, mask = self.reader.read(picture)
+                pixels_BHWC[place], masks_BHW[place] = draw_crop(
+                    pixels, mask, aim, self.augment, self.reader.preprocessing, rng
+                )
         return torch.from_numpy(pixels_BHWC).permute(0, 3, 1, 2), torch.from_numpy(masks_BHW)
 
     def _aim(self, epoch: int, index: int, rng: np.random.Generator) -> tuple[int, Aim]:
@@ -158,7 +163,56 @@ class Batches:
         try:
             for step in itertools.count(first) if last is None else range(first, last):
                 while len(waiting) < _AHEAD + workers and (last is None or step + len(waiting) < last):
-                    waiting.append(pool.submit(self.batch, step + len(waiting)))
+                    waiting.append(_submitted(pool, self.batch, step + len(waiting)))
                 yield waiting.popleft().result()
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _submitted(
+    pool: ThreadPoolExecutor, make: Callable[[int], tuple[Tensor, Tensor]], step: int
+) -> Future[tuple[Tensor, Tensor]]:
+    """What will be the batch of a step; the system may refuse the thread for it."""
+    try:
+        return pool.submit(make, step)
+    except RuntimeError as error:
+        raise EnvironmentFault(
+            where="workers",
+            expected="threads that prepare crops",
+            received=str(error),
+            remedy="set workers=1, or end other programs",
+        ) from error
+
+
+@contextmanager
+def _naming(pair: Pair) -> Iterator[None]:
+    """Name the picture whose crop could not be made, in the error that a thread hands on.
+
+    Raises:
+        MasksmithError: in place of whatever went wrong.
+    """
+    try:
+        yield
+    except RecipeError as error:  # of somebody's own augmentation, which does not know the picture
+        where = f"{error.where}, at {pair.image}"
+        raise RecipeError(where=where, expected=error.expected, received=error.received, remedy=error.remedy) from error
+    except MasksmithError:  # it names the file
+        raise
+    except Exception as error:  # of whatever library: a person wants to know at which picture
+        raise _at(pair, error) from error
+
+
+def _at(pair: Pair, error: Exception) -> MasksmithError:
+    if isinstance(error, MemoryError) or "memory" in str(error).lower():  # the latter is OpenCV's
+        return EnvironmentFault(
+            where=pair.image,
+            expected="memory for this picture and its mask",
+            received="none",
+            remedy="set workers=1, close other programs, or cut the picture into smaller ones",
+        )
+    return DataError(
+        where=pair.image,
+        expected="a picture and mask that crops can be cut from",
+        received=f"{type(error).__name__}: {' '.join(str(error).split())}",
+        remedy="look at it with masksmith check, or take it out",
+    )

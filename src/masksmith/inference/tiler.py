@@ -4,6 +4,8 @@ Where the network's receptive field is known, each window has so much context ar
 answer that the joined answer equals that for the whole picture. Where a pixel depends on the whole
 picture, windows overlap and fade into each other.
 
+Where memory is short for a window, it is cut again.
+
 Rule: every pixel gets one answer, at the picture's own size; no more is held than a row of windows.
 """
 
@@ -20,8 +22,10 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from masksmith.errors import is_out_of_memory
 from masksmith.inference import tiling
 from masksmith.inference.tiling import Span, Tiling
+from masksmith.models import field
 from masksmith.models.unet import UNet, to_probabilities
 from masksmith.planning import probe
 
@@ -33,6 +37,9 @@ Read = Callable[[int, int, int, int], Pixels]
 _ReadStandard = Callable[[int, int, int, int], F32]
 Answer = Callable[[Tensor], F32]
 """Class probabilities (B, K, H', W') of standardised windows (B, C, H, W)."""
+
+# A window that is to take less memory has at most this share of the pixels.
+_LESS = 0.75
 
 
 @dataclass(frozen=True)
@@ -51,6 +58,13 @@ def blocks(
 
     From row ``start`` on, which is where a block began. ``read`` gives standardised pixels; it is called from another thread, one window ahead of the network.
     """
+    yield from _blocks(network, size, read, cut, _Frugal(network, cut, answer), start)
+
+
+def _blocks(
+    network: UNet, size: tuple[int, int], read: _ReadStandard, cut: Tiling, answer: Answer, start: int = 0
+) -> Iterator[Block]:
+    """As :func:`blocks`, by an answer that either has room or fails."""
     rows, columns = (tiling.spans(network, side, cut) for side in size)
     rows = [row for row in rows if row.last > start]
     groups = [[(row, column) for column in group] for row in rows for group in _alike(columns, cut.batch)]
@@ -90,6 +104,65 @@ def torch_answer(network: UNet, precision: str, *, overlapping: bool = False) ->
         return found
 
     return answer
+
+
+def release() -> None:
+    """Give back what PyTorch keeps of a graphics card's memory, as a failed attempt leaves it in odd pieces."""
+    if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]  # torch leaves it untyped
+        torch.cuda.empty_cache()
+
+
+class _Frugal:
+    """An answer by smaller windows, from the moment on at which memory is short for whole ones.
+
+    The window is then cut as a picture is, with as much context for each part, so that the joined answer is the same;
+    only where windows fade, since a pixel depends on the whole picture, is it as that of a smaller tile.
+    """
+
+    def __init__(self, network: UNet, cut: Tiling, answer: Answer) -> None:
+        self._network, self._usual, self._answer = network, cut, answer
+        self._finer: Tiling | None = None
+
+    def __call__(self, x_BCHW: Tensor) -> F32:
+        while True:
+            try:
+                return self._answer(x_BCHW) if self._finer is None else self._in_parts(x_BCHW, self._finer)
+            except Exception as error:  # of a processor it is a RuntimeError like others
+                if not is_out_of_memory(error):
+                    raise
+            release()  # after the handler, since the error holds what the attempt held
+            self._finer = self._less((x_BCHW.shape[2], x_BCHW.shape[3]))
+
+    def _in_parts(self, x_BCHW: Tensor, cut: Tiling) -> F32:
+        pictures = x_BCHW.permute(0, 2, 3, 1).numpy()
+        size = (pictures.shape[1], pictures.shape[2])
+        each = (_blocks(self._network, size, part_of(one), cut, self._answer) for one in pictures)
+        return np.stack([whole(size, found) for found in each])
+
+    def _less(self, size: tuple[int, int]) -> Tiling:
+        """How to cut a window of ``size`` into clearly smaller ones than before.
+
+        Raises:
+            MemoryError: no smaller ones can be.
+        """
+        grid, context = tiling.grid_px(self._network), field.context_px(self._network)
+        before = size[0] * size[1] if self._finer is None else self._largest(size, self._finer)
+        tile = max(size) if self._finer is None else self._finer.tile_px
+        # "valid" networks bring their context with the window, whose border cannot be told from the picture's.
+        while tile > grid and self._network.padding == "same":
+            tile = max(grid, tile // 2 // grid * grid)
+            if context is None or self._usual.blend:
+                finer = Tiling(tile, min(self._usual.context_px, tile // 4 // grid * grid), blend=True)
+            else:
+                finer = Tiling(tile, context)
+            if self._largest(size, finer) <= _LESS * before:
+                return finer
+        raise MemoryError(f"no room for a window of {size[0]} x {size[1]} pixels, nor for smaller ones")
+
+    def _largest(self, size: tuple[int, int], cut: Tiling) -> int:
+        """Pixels of the largest window."""
+        height, width = (max(len(span.index) for span in tiling.spans(self._network, n, cut)) for n in size)
+        return height * width
 
 
 def _alike(columns: Sequence[Span], batch: int) -> Iterator[list[Span]]:

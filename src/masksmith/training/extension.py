@@ -13,7 +13,7 @@ from typing import Any
 from masksmith.errors import RecipeError
 from masksmith.recipe import Recipe
 from masksmith.run import Run
-from masksmith.training import prepare, state
+from masksmith.training import memory, state
 from masksmith.training.prepare import Job
 
 _LENGTHS = ("budget", "epochs", "steps")
@@ -74,7 +74,7 @@ def extend(job: Job, run: Run, more: Mapping[str, Any], started: float) -> Job:
     begun = job.recipe.extended if same else (*job.recipe.extended, (done, planned))
     length = {"budget": None, "epochs": None, "steps": None, **more}
     asked = replace(job, recipe=job.recipe.model_copy(update=length))
-    steps = done + (prepare.settle_length(asked, started).recipe.steps or 1)
+    steps = done + (memory.settle_length(asked, started).recipe.steps or 1)
     recipe = job.recipe.model_copy(update={"steps": steps, "extended": begun})
     state.forget_patience(run)
     return replace(job, recipe=recipe, model=replace(job.model, recipe=recipe))

@@ -24,7 +24,7 @@ from masksmith.models.unet import UNet
 from masksmith.planning import probe
 from masksmith.recipe import Recipe
 from masksmith.run import Run
-from masksmith.training import optimisation, state
+from masksmith.training import memory, optimisation, state
 from masksmith.training.averaging import Average
 from masksmith.training.pacing import Pace
 from masksmith.training.prepare import Job
@@ -53,6 +53,7 @@ def train(job: Job, run: Run, listener: Listener, *, resume: bool) -> None:  # n
     progress = state.restore(run, parts) if resume else Progress()
     network, optimiser = fabric.setup(job.network, bare_optimiser)
     criterion = losses.build(recipe.loss, overlapping=job.model.table.overlapping, class_weights=recipe.class_weights)
+    gradients = memory.Gradients(job, fabric, network, criterion)
     # Without an end: a budget may turn out to hold more steps than were planned.
     batches = job.batches.stream(progress.step * recipe.accumulate, None, recipe.workers)
     clock, pace, saving = Clock(progress), Pace(job.deadline, progress.step), state.Saving()
@@ -67,11 +68,8 @@ def train(job: Job, run: Run, listener: Listener, *, resume: bool) -> None:  # n
                     job = _planned_anew(job, run, progress.step, anew, listener)
                     recipe, steps = job.recipe, anew
                 optimisation.set_rate(optimiser, optimisation.rate(recipe, progress.step, steps))
-                for _ in range(recipe.accumulate):
-                    x_BCHW, y_BHW = fabric.to_device(next(batches))
-                    loss = job.loss(criterion, network(x_BCHW), x_BCHW, y_BHW) / recipe.accumulate
-                    fabric.backward(loss)
-                    progress.add_loss(loss.item())
+                for loss in gradients.add_up(batches, progress, listener):
+                    progress.add_loss(loss)
                 finite = _clip(fabric, network, optimiser, recipe.clip or math.inf)
                 bad_in_a_row = 0 if finite else bad_in_a_row + 1
                 if bad_in_a_row == _MOST_BAD_STEPS:

@@ -26,12 +26,13 @@ from masksmith.planning.plan import Plan
 from masksmith.recipe import Recipe
 from masksmith.report import summary
 from masksmith.run import Run
-from masksmith.training import extension, loop, prepare, sizing, state, transfer
+from masksmith.training import extension, loop, memory, prepare, sizing, state, transfer
 
 # The settings that a resumed training may change; all others decide what was trained already.
 _RESUMABLE = {"steps", "epochs", "workers", "patience", "validate_every"}
 
 
+@memory.told()
 def train(  # noqa: PLR0913 - the public options, each with its default
     data: str | os.PathLike[str] | None,
     run: str | os.PathLike[str],
@@ -75,7 +76,7 @@ def train(  # noqa: PLR0913 - the public options, each with its default
     files.make_folder(folder.path)
     with files.locked(folder.path):
         folder.start(job.recipe, job.model.table, settled.dataset, overwrite=overwrite)
-        job = prepare.settle_length(job, started)
+        job = memory.settle_length(job, started)
         folder.write_recipe(job.recipe)
         made = _with_length(settled.plan, job)
         folder.write_plan(made.to_yaml(f"masksmith plan for {data}"))
@@ -118,6 +119,7 @@ def settle(
     return Settled(made, job, checkup.dataset)
 
 
+@memory.told()
 def plan(
     data: str | os.PathLike[str] | None,
     *,
@@ -134,7 +136,7 @@ def plan(
     started = time.monotonic()
     extension.refuse(settings or {})
     settled = settle(data, (base or Recipe()).with_settings(settings or {}), listener or Listener(), started)
-    return _with_length(settled.plan, prepare.settle_length(settled.job, started))
+    return _with_length(settled.plan, memory.settle_length(settled.job, started))
 
 
 def _with_length(made: Plan, job: prepare.Job) -> Plan:
@@ -146,6 +148,7 @@ def _with_length(made: Plan, job: prepare.Job) -> Plan:
     return made.with_choice("steps", job.recipe.steps, f"{budget}, validations included; {per_step} crops in a step")
 
 
+@memory.told()
 def resume(
     run: str | os.PathLike[str], *, settings: Mapping[str, object] | None = None, listener: Listener | None = None
 ) -> Run:
@@ -163,6 +166,8 @@ def resume(
     """
     started = time.monotonic()
     folder = Run(Path(run))
+    if files.holds_nothing_whole(folder.path):  # killed before its first file: no recipe to read either
+        state.require(folder)
     before = folder.read_recipe()
     with files.locked(folder.path):
         folder.tidy()

@@ -9,8 +9,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import torch
-
+from masksmith.errors import is_out_of_memory
 from masksmith.planning.plan import Plan, set_keys
 from masksmith.recipe import Recipe, seconds
 from masksmith.training import prepare
@@ -71,8 +70,8 @@ def settle(plan: Plan, build: Callable[[Recipe], Job], started: float) -> tuple[
         try:
             job = build(_with(plan, rung).recipe)
             step_s = prepare.step_seconds(job, _WARMING_STEPS, _MEASURED_S, _FEWEST_STEPS)
-        except (torch.OutOfMemoryError, MemoryError):
-            if chosen is None:
+        except Exception as error:
+            if chosen is None or not is_out_of_memory(error):
                 raise
             reason += f"; from {rung.channels[0]} channels up there is no memory"
             break

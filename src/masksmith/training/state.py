@@ -45,6 +45,8 @@ class Progress:
     epoch_due: bool = False
     """Whether the epoch has ended that this step was the last of, but is not validated yet."""
     elapsed_s: float = 0.0
+    micro_batches: int = 1
+    """Parts that a batch goes through the network in, since memory ran short."""
     log: list[list[float | int | None]] = field(default_factory=list)
 
     def add_loss(self, loss: float) -> None:
