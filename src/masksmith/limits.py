@@ -51,6 +51,9 @@ MAX_BAND_BYTES = 2**28
 # 150 MB. Also what predictions that wait to be written may have together.
 MAX_AHEAD_PIXELS = 50_000_000
 
+# Pictures that are answered for at the same time on a processor of many cores; each holds its pixels and its answer.
+MAX_LANES = 4
+
 # Pixels of a picture whose class probabilities are still put together in memory: with three classes 1.6 GB.
 # Of larger ones the mask alone is written, part by part.
 MAX_WHOLE_PIXELS = 2**27
@@ -68,6 +71,9 @@ MAX_TUNED_VALUES = 2**25
 
 # A file of settings for cleaning holds some lines; 255 classes need 20 KB.
 MAX_CLEANUP_BYTES = 2**20
+
+# A recipe with all its settings has 3 KB, and YAML takes its time for each.
+MAX_RECIPE_BYTES = 2**15
 
 # What the network's maps may take while one window is predicted: half of what is free on a laptop of
 # 4 GB, and large enough that the context around windows costs little.
@@ -88,6 +94,9 @@ MAX_SCAN_CACHE_BYTES = 2**29
 # highest bit is kept for "ignored".
 MAX_OVERLAPPING_CLASSES = 15
 
+# What ext4, XFS, APFS and NTFS allow for the name of one file.
+MAX_NAME_BYTES = 255
+
 # What follows is of the service (`masksmith serve`).
 
 # One request of one picture, unless --max-mb says otherwise: a 16-bit TIFF of 8 million pixels in colour.
@@ -102,8 +111,8 @@ MAX_SERVED_BYTES = 2**31
 # Requests that wait or are worked on, unless --queue says otherwise: at 50 MB each 3 GB of what was sent.
 QUEUE_LENGTH = 64
 
-# Pictures that are decoded at the same time: one is read, one in the network, one is encoded.
-MAX_AT_WORK = 3
+# Pictures that are decoded at the same time besides those in the network: one is read, one is encoded.
+MAX_BESIDE = 2
 
 # Seconds from the last byte of a picture to its answer, unless --deadline says otherwise: what browsers and
 # proxies wait for.

@@ -35,7 +35,7 @@ from masksmith.cli import (
     tune,
     verify,
 )
-from masksmith.errors import MasksmithError, nearest
+from masksmith.errors import MasksmithError, is_out_of_memory, nearest, one_line
 
 COMMANDS: dict[str, Callable[..., None]] = {
     "check": check.command,
@@ -62,7 +62,10 @@ COMMANDS: dict[str, Callable[..., None]] = {
 # ClickException, wherever the installed typer keeps it (its own copy, or the click package).
 _USAGE_ERROR: type[Exception] = typer.BadParameter.__mro__[2]
 
-_NO_MEMORY = "memory: expected room for this work, received none; lower batch_size or crop, or close other programs."
+_NO_MEMORY = (
+    "memory: expected room for this work, received none; close other programs, or lower batch_size or crop where a "
+    "network is trained, --max-memory or --tile where one predicts."
+)
 
 # What a shell reports for a program that Ctrl-C ended: 128 + SIGINT.
 _INTERRUPTED = 130
@@ -133,7 +136,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _unexpected(error: Exception) -> int:
-    if type(error).__name__ in {"MemoryError", "OutOfMemoryError"}:  # Python's and torch's
+    if is_out_of_memory(error):
         return _fail(_NO_MEMORY, 3)
     if isinstance(error, OSError):
         return _fail(
@@ -152,5 +155,5 @@ def _sentence(error: Exception) -> str:
 
 
 def _fail(sentence: str, code: int) -> int:
-    print(f"masksmith: {' '.join(sentence.split())}", file=sys.stderr)
+    print(f"masksmith: {one_line(sentence)}", file=sys.stderr)
     return code

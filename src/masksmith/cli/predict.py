@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from masksmith.cli import cleaning, options
-from masksmith.errors import InputError, MasksmithError, PartialFault, RecipeError, unknown_name
+from masksmith.cli import cleaning, options, targets
+from masksmith.errors import InputError, MasksmithError, PartialFault, RecipeError, one_line, unknown_name
 from masksmith.limits import MAX_WINDOW_BYTES
 
 if TYPE_CHECKING:
@@ -147,16 +147,18 @@ def command(
     cleaned = cleaning.settings(kept, min_object, fill_holes, given, table)
     wanted = Wanted(words, output, table, shaping, cleaned, "-of-".join(map(str, part)) if shard else "")
     _refuse_one_name(found, wanted)
+    targets.refuse_unsafe(output, [(one.source, target) for one in found for target in wanted.targets(one)])
     mine = choosing.share(found, *part) if shard else found
     todo = _todo(mine, wanted, overwrite=overwrite, skip_existing=skip_existing)
     files.make_folder(output)
     files.check_writable(output)
     if runtime == "auto":
         loaded.use("auto", choosing.pixels(todo))
-    writer = _work(loaded, todo, wanted, quiet)
+    with files.held(output):
+        writer = _work(loaded, todo, wanted, quiet)
     _print(writer, len(mine) - len(todo), quiet)
     for fault in writer.faults[:-1]:
-        typer.echo(f"masksmith: {' '.join(str(fault).split())}", err=True)
+        typer.echo(f"masksmith: {one_line(str(fault))}", err=True)
     for last in writer.faults[-1:]:
         raise PartialFault(where=last.where, expected=last.expected, received=last.received, remedy=last.remedy)
 
@@ -310,7 +312,7 @@ def _todo(mine: Sequence[Chosen], wanted: Wanted, *, overwrite: bool, skip_exist
         return [chosen for chosen in mine if not all(target.exists() for target in wanted.targets(chosen))]
     common = [wanted.common(name) for collector in wanted.collectors() for name in collector.finish()]
     for target in (*(target for chosen in mine for target in wanted.targets(chosen)), *common):
-        if target.exists():
+        if targets.is_taken(target):
             raise InputError(
                 where=target,
                 expected="no file of that name",

@@ -79,10 +79,12 @@ def command(
     (base or recipe.Recipe()).with_settings({k: _without_plus(v) for k, v in settings.items()})
 
     from masksmith.cli import show
-    from masksmith.training import session, state
 
     with show.Show(quiet=quiet) as shown:
-        shown.stop_on_signals()
+        shown.stop_on_signals()  # now: to load torch takes seconds, in which a signal would end it without a word
+        from masksmith.run import Run
+        from masksmith.training import session, state
+
         try:
             if resume:
                 run = session.resume(output, settings=settings, listener=shown)
@@ -97,8 +99,11 @@ def command(
                     started=options.process_start(),
                     listener=shown,
                 )
-        except state.Saved:
-            shown.message(f"saved; go on with: masksmith train -o {output} --resume")
+        except KeyboardInterrupt as stop:
+            saved = isinstance(stop, state.Saved)
+            # A second signal, or one while a resumed training looks at its data, leaves what was saved before.
+            if saved or (Run(output).has_state and not overwrite):
+                shown.message(f"{'saved; ' if saved else ''}go on with: masksmith train -o {output} --resume")
             raise
     print_run(run.path, quiet=quiet)
 

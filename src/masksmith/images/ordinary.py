@@ -6,13 +6,15 @@ down to 8 without a word.
 
 from __future__ import annotations
 
+import struct
 from pathlib import Path
 
 import cv2
 import numpy as np
-from PIL import Image, ImageFile, ImageOps
+from PIL import Image, ImageFile
 
 from masksmith.errors import DataError
+from masksmith.images import jpeg, png
 from masksmith.images.picture import TURNED, U8, Header, Mask, Picture, Pixels, upright, valid_pixels
 
 # Decompression bombs are stopped by our own limit on pixels, before decoding (images/reading).
@@ -24,6 +26,11 @@ ImageFile.LOAD_TRUNCATED_IMAGES = False
 # programs (EPS) and some is read better elsewhere (TIFF).
 _KINDS = ("PNG", "JPEG", "BMP", "DIB", "WEBP", "GIF")
 _ORIENTATION = 0x0112
+# A lossy WebP says of each 16 × 16 pixels how they are foretold, in a bit at least (RFC 6386, 11.2): so many pixels
+# a byte. What is left over is for its header.
+_MOST_WEBP_PIXELS, _WEBP_SPARE_BYTES = 8 * 16 * 16, 1024
+# What a JPEG can hold of it.
+_MOST_EXIF_BYTES = 2**16
 # Pillow's modes for the channels that a picture has; transparency is no measured channel.
 _MODES = {
     "1": 1,
@@ -52,7 +59,7 @@ def read_header(path: Path) -> Header:
     """Size, channels and dtype, upright."""
     with Image.open(path, formats=_KINDS) as image:
         width, height = image.size
-        if _orientation(image) in TURNED:
+        if _orientation(image, path) in TURNED:
             height, width = width, height
         bits, channels = _png_depth(path)
         if bits == 16:
@@ -62,6 +69,7 @@ def read_header(path: Path) -> Header:
 
 def read(path: Path) -> Picture:
     """All pixels, upright; Pillow raises whatever it raises about broken files."""
+    png.check_room(path)
     with Image.open(path, formats=_KINDS) as image:
         # Telephones keep a preview or a depth map behind a photograph (MPO); the first is the photograph.
         if image.format != "MPO" and getattr(image, "n_frames", 1) > 1:
@@ -71,21 +79,44 @@ def read(path: Path) -> Picture:
                 received=f"an animation of {image.n_frames} frames",
                 remedy="save each frame as a file of its own",
             )
+        orientation = _orientation(image, path)
+        if image.format == "WEBP":
+            _check_webp(path, image)
         image.load()
+        if image.format == "JPEG":
+            jpeg.check_whole(path, image)
+        if image.format == "PNG":
+            png.check_whole(path, image)
         bits, channels = _png_depth(path)
         if bits == 16:
-            return _read_16_bit(path, channels, image)
-        turned = ImageOps.exif_transpose(image)
-        if turned.mode == "P":
-            return _palette(turned)
-        grey = _MODES.get(turned.mode, 3) == 1
-        pixels = _as_mode(turned, "L" if grey else "RGB")
-        opaque = None
-        if turned.mode in _WITH_ALPHA:
-            opaque = _as_mode(turned, "LA" if grey else "RGBA")[..., -1] > 0
-        # Pillow spreads grey of 2 or 4 bits over 0 … 255, its transparent value it does not.
-        key = _key(turned, 255 // (2**bits - 1) if grey and 1 < bits < 8 else 1)
-        return Picture(pixels, valid_HW=valid_pixels(pixels, opaque_HW=_without_key(pixels, key, opaque)))
+            stored = _read_16_bit(path, channels, image)
+        else:
+            stored = _palette(image) if image.mode == "P" else _plain(image, bits)
+    return _turned(stored, orientation)
+
+
+def _plain(image: Image.Image, bits: int) -> Picture:
+    """A picture of 8 bits a channel or fewer, without a palette; ``bits`` are those of a PNG."""
+    grey = _MODES.get(image.mode, 3) == 1
+    pixels = _as_mode(image, "L" if grey else "RGB")
+    opaque = None
+    if image.mode in _WITH_ALPHA:
+        opaque = _as_mode(image, "LA" if grey else "RGBA")[..., -1] > 0
+    # Pillow spreads grey of 2 or 4 bits over 0 … 255, its transparent value it does not.
+    key = _key(image, 255 // (2**bits - 1) if grey and 1 < bits < 8 else 1)
+    return Picture(pixels, valid_HW=valid_pixels(pixels, opaque_HW=_without_key(pixels, key, opaque)))
+
+
+def _turned(stored: Picture, orientation: int) -> Picture:
+    def turn(array: Pixels) -> Pixels:
+        return np.ascontiguousarray(upright(array, orientation))
+
+    return Picture(
+        turn(stored.pixels_HWC),
+        None if stored.indices_HW is None else turn(stored.indices_HW),  # type: ignore[arg-type]
+        stored.palette_P3,
+        None if stored.valid_HW is None else turn(stored.valid_HW),  # type: ignore[arg-type]
+    )
 
 
 def _as_mode(image: Image.Image, mode: str) -> U8:
@@ -94,6 +125,8 @@ def _as_mode(image: Image.Image, mode: str) -> U8:
 
 
 def _palette(image: Image.Image) -> Picture:
+    if image.palette is None or not image.palette.palette:
+        raise ValueError("a palette is missing")
     indices = np.asarray(image)
     palette = np.zeros((256, 3), np.uint8)
     stored = np.array(image.getpalette("RGB") or [], np.uint8).reshape(-1, 3)
@@ -123,15 +156,31 @@ def _without_key(pixels_HWC: Pixels, key: tuple[int, ...] | None, opaque_HW: Mas
     return np.asarray((pixels_HWC != np.asarray(key)).any(axis=2))
 
 
-def _orientation(image: Image.Image) -> int:
-    """The EXIF orientation, 1 if there is none.
+def _orientation(image: Image.Image, path: Path) -> int:
+    """The EXIF orientation, 1 if there is none; asked before the pixels are decoded.
 
-    Pillow decodes a whole PNG to look for EXIF data behind the pixels; before a picture is known
-    to be small enough only what stands in front of them is looked at.
+    Pillow decodes a whole PNG to look for EXIF data behind the pixels; before a picture is known to be small enough
+    these are looked for here.
     """
-    if image.format == "PNG" and "exif" not in image.info:
-        return 1
-    return int(image.getexif().get(_ORIENTATION, 1))
+    late = _late_exif(path) if image.format == "PNG" and "exif" not in image.info else b""
+    if late:
+        exif = Image.Exif()
+        exif.load(late)
+        return int(exif.get(_ORIENTATION, 1))
+    return int(Image.Image.getexif(image).get(_ORIENTATION, 1))
+
+
+def _late_exif(path: Path) -> bytes:
+    """The EXIF data that stand behind the pixels of a PNG; its chunks are a length, a name, content and a checksum."""
+    with path.open("rb") as file:
+        at, size = 8, path.stat().st_size
+        while at + 8 <= size:
+            file.seek(at)
+            length, name = struct.unpack(">I4s", file.read(8))
+            if name == b"eXIf":
+                return file.read(min(length, _MOST_EXIF_BYTES))
+            at += length + 12
+    return b""
 
 
 def _png_depth(path: Path) -> tuple[int, int]:
@@ -146,7 +195,16 @@ def _png_depth(path: Path) -> tuple[int, int]:
     return head[24], 1 if head[25] in {0, 4} else 3
 
 
+def _check_webp(path: Path, image: Image.Image) -> None:
+    """Refuse a lossy WebP of more pixels than its bytes can hold, before these are given memory."""
+    with path.open("rb") as file:
+        is_lossy = file.read(16).endswith(b"WEBPVP8 ")
+    if is_lossy and image.width * image.height > _MOST_WEBP_PIXELS * (path.stat().st_size + _WEBP_SPARE_BYTES):
+        raise ValueError(f"{path.stat().st_size:,} bytes for {image.width}×{image.height} pixels")
+
+
 def _read_16_bit(path: Path, channels: int, image: Image.Image) -> Picture:
+    png.check_chunks(path)  # OpenCV takes as much memory as a chunk says that it has
     decoded = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_UNCHANGED)
     if decoded is None:
         raise ValueError("OpenCV cannot decode it")
@@ -158,7 +216,4 @@ def _read_16_bit(path: Path, channels: int, image: Image.Image) -> Picture:
     pixels: Pixels = array[..., 2::-1] if channels == 3 else array[..., :1]
     opaque = array[..., 3] > 0 if array.shape[2] == 4 and key is None else None
     opaque = _without_key(pixels, key, opaque)
-    orientation = _orientation(image)
-    valid = valid_pixels(pixels, opaque_HW=opaque)
-    turned = None if valid is None else np.ascontiguousarray(upright(valid[..., None], orientation)[..., 0])
-    return Picture(np.ascontiguousarray(upright(pixels, orientation)), valid_HW=turned)  # type: ignore[arg-type]
+    return Picture(np.ascontiguousarray(pixels), valid_HW=valid_pixels(pixels, opaque_HW=opaque))

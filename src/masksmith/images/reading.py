@@ -80,13 +80,9 @@ def read_window(path: Path, y: int, x: int, height: int, width: int) -> Picture:
 
 def _format(path: Path) -> Format:
     """The format of a picture that is there."""
-    if not path.is_file() and not is_folder_picture(path):
-        raise DataError(
-            where=path,
-            expected="a picture",
-            received="no such file" if not path.exists() else "a folder",
-            remedy="check the path",
-        )
+    missing = _missing(path)
+    if missing:
+        raise DataError(where=path, expected="a picture", received=missing, remedy="check the path")
     found = ending(path)
     if found is None:
         raise DataError(
@@ -98,12 +94,31 @@ def _format(path: Path) -> Format:
     return FORMATS[found]
 
 
+def _missing(path: Path) -> str:
+    """What is there in place of a picture; nothing is said of one."""
+    try:
+        if path.is_file() or is_folder_picture(path):
+            return ""
+        if path.is_dir():
+            return "a folder"
+        return "a pipe or a device" if path.exists() else "no such file"
+    except OSError as error:  # of the way there: a folder that may not be entered, a name too long
+        return (error.strerror or str(error)).lower()
+
+
 def _guarded(function: Callable[[Path], T], path: Path) -> T:
     """One sentence for whatever the picture libraries raise about a broken file."""
     try:
         return function(path)
     except DataError:
         raise
+    except PermissionError as error:
+        raise DataError(
+            where=path,
+            expected="a picture that may be read",
+            received="no permission to",
+            remedy="change its permissions, or take it out of the folder",
+        ) from error
     except Exception as error:  # each library raises a dozen kinds about broken files
         first = (str(error).replace(str(path), "").splitlines() or [""])[0]
         reason = "".join(c for c in first if c.isprintable()).strip(" .'\"") or type(error).__name__

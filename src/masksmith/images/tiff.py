@@ -19,7 +19,7 @@ import numpy.typing as npt
 import tifffile
 
 from masksmith.errors import DataError
-from masksmith.images import segments
+from masksmith.images import inks, segments
 from masksmith.images.picture import (
     DTYPES,
     TURNED,
@@ -73,7 +73,8 @@ def read_header(path: Path) -> Header:
         if source.is_palette and dtype == "uint8":
             return Header(*source.height_width, 3, dtype)
         sizes = [n for axis, n in zip(source.axes, source.series.shape, strict=True) if axis not in "YX"]
-        return Header(*source.height_width, int(np.prod(sizes, dtype=int)) - source.alpha, dtype)
+        channels = int(np.prod(sizes, dtype=int)) - source.alpha
+        return Header(*source.height_width, 3 if inks.is_cmyk(source.page, channels) else channels, dtype)
 
 
 def read(path: Path) -> Picture:
@@ -116,6 +117,8 @@ def _finished(array_HWC: npt.NDArray[Any], source: _Source, path: Path) -> Pictu
     if source.alpha:
         opaque, array = np.asarray(array[..., -1] > 0), array[..., :-1]  # type: ignore[operator]
     valid = valid_pixels(array, nodata=_nodata(source.page, array.dtype), opaque_HW=opaque)
+    if inks.is_cmyk(source.page, array.shape[2]):
+        array = inks.to_rgb(array)
     if source.is_palette and array.dtype in (np.uint8, np.bool_):
         # A palette of fewer bits is filled up: what follows looks up 8-bit indices.
         palette = np.zeros((256, 3), np.uint8)
@@ -165,6 +168,7 @@ def _source(file: tifffile.TiffFile, path: Path) -> _Source:
             received=str(series.dtype),
             remedy="convert it to 16-bit or 32-bit float TIFF",
         )
+    inks.check(page, path)
     _check_tiles(series, path)
     _check_segments(page)
     tag = page.tags.get("Orientation")

@@ -1,6 +1,6 @@
 """An exported ONNX file as a model: its own metadata say how pictures are cut, its graph does the rest.
 
-Rule: only a file of ours whose graph is the one that was written; ONNX Runtime answers, on the processor.
+Rule: only a file of ours that is as it was written; ONNX Runtime answers, on the processor.
 """
 
 from __future__ import annotations
@@ -38,12 +38,13 @@ _TARGETS = ("onnx", "triton", "bioimageio")
 
 
 def digest(model: Any) -> str:  # noqa: ANN401 - onnx has no types
-    """The checksum of an ONNX model without its metadata."""
-    return files.sha256(model.graph.SerializeToString(deterministic=True))
+    """The checksum of an ONNX model's graph and metadata, without the one that states it."""
+    stated_ = sorted([p.key, p.value] for p in model.metadata_props if p.key != DIGEST)
+    return files.sha256(model.graph.SerializeToString(deterministic=True) + json.dumps(stated_).encode())
 
 
 def stated(content: bytes) -> str:
-    """The metadata of a file whose graph is the one that was written.
+    """The metadata of a file that is as it was written.
 
     Raises:
         ValueError: it is not, and whatever onnx raises.

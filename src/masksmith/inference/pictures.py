@@ -76,7 +76,7 @@ def find(words: Sequence[str], *, recursive: bool = False, every: int = 1, outpu
         InputError: something that is not there, not a picture, or a folder without any; pictures
             whose outputs would have one name.
     """
-    search = _Search(recursive, None if output is None else output.resolve())
+    search = _Search(recursive, None if output is None else Path(os.path.realpath(output)))
     return _named([found for word in words for found in search.word(word)], every)
 
 

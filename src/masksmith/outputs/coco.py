@@ -62,7 +62,11 @@ class CocoCollector:
             "annotations": self._annotations,
             "categories": [{"id": n, "name": name} for name, n in self._categories.items()],
         }
-        return {FILE: (json.dumps(data, ensure_ascii=False, separators=(",", ":")) + "\n").encode()}
+        return {
+            FILE: (json.dumps(data, ensure_ascii=False, separators=(",", ":")) + "\n").encode(
+                "utf-8", "backslashreplace"
+            )
+        }
 
 
 def _segmentation(region: Region, height: int, width: int) -> Any:  # noqa: ANN401 - of two kinds

@@ -32,7 +32,7 @@ def encode(prediction: Prediction, shaping: Shaping) -> bytes:
         "imageHeight": height,
         "imageWidth": width,
     }
-    return (json.dumps(data, ensure_ascii=False, indent=1) + "\n").encode()
+    return (json.dumps(data, ensure_ascii=False, indent=1) + "\n").encode("utf-8", "backslashreplace")
 
 
 def _shape(region: regions.Region) -> dict[str, Any]:

@@ -28,4 +28,4 @@ class SharesCollector:
         """The one file."""
         out = io.StringIO()
         csv.writer(out, lineterminator="\n").writerows([["picture", *self._names], *self._rows])
-        return {FILE: out.getvalue().encode()}
+        return {FILE: out.getvalue().encode("utf-8", "backslashreplace")}
