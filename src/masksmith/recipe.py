@@ -6,8 +6,11 @@ value and the nearest right one; nothing is dropped silently.
 
 from __future__ import annotations
 
+import functools
 import re
-from collections.abc import Callable, Mapping, Sequence
+import reprlib
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -19,13 +22,26 @@ from pydantic_core import ErrorDetails, PydanticCustomError
 
 from masksmith import files
 from masksmith.errors import RecipeError, nearest
+from masksmith.limits import MAX_RECIPE_BYTES
 
 # Settings that say how long a training is; one of them counts.
 _LENGTHS = {"budget", "epochs", "steps"}
 
+_Fault = tuple[str, str, str, str]
+"""Key, expected, received, remedy."""
+
+# So many faults can be read in one message, and so many letters of what was received.
+_MOST_FAULTS, _MOST_LETTERS = 50, 120
+_ONCE = "each key once"
+# Far more than settings have; YAML looks through all that are open at each of them.
+_MOST_BRACKETS = 500
+# What was received, written out no further than a person reads: it may hold itself many times over.
+_SHORT = reprlib.Repr()
+_SHORT.maxlevel, _SHORT.maxstring, _SHORT.maxother = 3, 60, 60
+
 
 class _Section(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     @field_validator("*", mode="before")
     @classmethod
@@ -68,20 +84,24 @@ class DataSettings(_Section):
     def _fitting_each_other(self) -> DataSettings:
         for key in ("instances", "snap", "border"):
             if self.overlapping and getattr(self, key):
-                raise _custom(f"data.overlapping or data.{key}", "both", "leave one of them out")
+                raise _custom(f"data.overlapping or data.{key}", "both", "leave one of them out", f"data.{key}")
         if self.folds is not None and (self.fold or 0) >= self.folds:
-            raise _custom(f"data.fold from 0 to {self.folds - 1}", str(self.fold), "count the folds from 0")
+            wanted = f"data.fold from 0 to {self.folds - 1}"
+            raise _custom(wanted, str(self.fold), "count the folds from 0", "data.fold")
         if self.fold is not None and self.folds is None and self.split is None:
-            raise _custom("data.folds or data.split beside data.fold", "neither", "say how many folds there are")
+            wanted = "data.folds or data.split beside data.fold"
+            raise _custom(wanted, "neither", "say how many folds there are", "data.fold")
         return self
 
     @field_validator("ignore", mode="before")
     @classmethod
     def _one_or_many(cls, value: object) -> object:
-        if isinstance(value, list | tuple):
-            numbers = all(isinstance(v, int) for v in value)
-            return (",".join(map(str, value)),) if numbers and len(value) == 3 else tuple(str(v) for v in value)
-        return (str(value),)
+        marks = value if isinstance(value, list | tuple) else [value]
+        if not all(isinstance(v, str | int | float) and not isinstance(v, bool) for v in marks):
+            raise ValueError("expected names, values or colours")
+        if len(marks) == 3 and all(isinstance(v, int) for v in marks):
+            return (",".join(map(str, marks)),)
+        return tuple(str(v) for v in marks)
 
 
 class ModelSettings(_Section):
@@ -123,7 +143,8 @@ class ModelSettings(_Section):
     @model_validator(mode="after")
     def _widths_once(self) -> ModelSettings:
         if self.channels is not None and (self.depth is not None or self.width is not None):
-            raise _custom("either channels, or depth and width", "both", "leave model.depth and model.width out")
+            wanted = "either channels, or depth and width"
+            raise _custom(wanted, "both", "leave model.depth and model.width out", "model.channels")
         return self
 
     def overrides(self) -> dict[str, object]:
@@ -217,10 +238,15 @@ class Recipe(_Section):
         if not isinstance(tree, dict):
             return tree
         chosen = [key for key in sorted(_LENGTHS) if tree.get(key) is not None]
-        if len(chosen) > 1:
-            received = ", ".join(f"{key}={tree[key]}" for key in chosen)
-            raise _custom("one of budget, epochs and steps", received, "leave the others out")
         return {**tree, "budget": None} if chosen and "budget" not in tree else tree
+
+    @model_validator(mode="after")
+    def _no_other_length(self) -> Recipe:
+        chosen = {key: getattr(self, key) for key in sorted(_LENGTHS) if getattr(self, key) is not None}
+        if len(chosen) > 1:
+            _, expected, received, remedy = _two_lengths(chosen)
+            raise _custom(expected, received, remedy, *chosen)
+        return self
 
     @field_validator("extended", "paced")
     @classmethod
@@ -241,10 +267,12 @@ class Recipe(_Section):
     @field_validator("budget", mode="before")
     @classmethod
     def _readable_budget(cls, value: object) -> object:
-        if value is not None:
-            _reported(seconds, str(value))
-            return str(value)
-        return value
+        if value is None:
+            return None
+        if not isinstance(value, str | int | float):
+            raise ValueError("expected a time such as 90s, 5m or 2h")
+        _reported(seconds, str(value))
+        return str(value)
 
     def hash(self) -> str:
         """Twelve hexadecimal digits that name this recipe."""
@@ -283,30 +311,125 @@ def _reported(check: Callable[[str], object], value: str) -> None:
         raise _custom(error.expected, error.received, error.remedy) from error
 
 
-def _custom(expected: str, received: str, remedy: str) -> PydanticCustomError:
-    return PydanticCustomError("recipe", "{expected}", {"expected": expected, "received": received, "remedy": remedy})
+def _custom(expected: str, received: str, remedy: str, *without: str) -> PydanticCustomError:
+    """A fault in our words; without the keys ``without`` the rest of the recipe can be checked."""
+    said = {"expected": expected, "received": received, "remedy": remedy, "without": without}
+    return PydanticCustomError("recipe", "{expected}", said)
 
 
 def parse(tree: Mapping[str, object], where: object) -> Recipe:
     """A Recipe from nested keys; errors as in :meth:`Recipe.with_settings`."""
+    return _parse(tree, where, [])
+
+
+def _parse(tree: Mapping[str, object], where: object, faults: list[_Fault]) -> Recipe:
+    """A Recipe; ``faults`` are those that are known already."""
+    left: dict[Any, Any] = {k: dict(v) if isinstance(v, dict) else v for k, v in tree.items()}
+    found = [*faults, *_unusable(left)]
+    lengths = {key: left[key] for key in sorted(_LENGTHS) if left.get(key) is not None}
+    if len(lengths) > 1:
+        found.append(_two_lengths(lengths))
+    while True:
+        # Some checks are only made of keys that are right by themselves: the rest is checked without the others.
+        try:
+            made = Recipe.model_validate(left)
+        except ValidationError as error:
+            told = error.errors(include_url=False)
+            found += [_fault(each) for each in told[: _MOST_FAULTS + 1]]
+            if not _leave_out(left, told):
+                raise _refusal(found, where) from error
+        else:
+            if found:
+                raise _refusal(found, where)
+            return made
+
+
+def _leave_out(tree: dict[Any, Any], told: Sequence[ErrorDetails]) -> bool:
+    """Take what is wrong out of the tree; whether anything was there to be taken out."""
+    sections, gone = {key.partition(".")[0] for key in _known() if "." in key}, False
+    for error in told:
+        named = error.get("ctx", {}).get("without") if error["type"] == "recipe" else None
+        for place in [key.split(".") for key in named] if named else [list(error["loc"])]:
+            inner = tree.get(place[0]) if len(place) > 1 and place[0] in sections else None
+            branch, key = (inner, place[1]) if isinstance(inner, dict) else (tree, place[0] if place else None)
+            if key in branch:
+                del branch[key]
+                gone = True
+    return gone
+
+
+def _unusable(tree: dict[Any, Any]) -> Iterator[_Fault]:
+    """Keys that are no words, and values that no program can print or count; they are taken out of the tree."""
+    for section, branch in [("", tree), *((f"{k}.", v) for k, v in tree.items() if isinstance(v, dict))]:
+        for key in list(branch):
+            wrong = ""
+            if not isinstance(key, str) or not key.isprintable():
+                wrong, received = "a key of the recipe", _shown(key)
+            elif section or not isinstance(branch[key], dict):  # those of a section are looked at one by one
+                wrong, received = _strange(branch[key]), _shown(branch[key])
+            if wrong:
+                name = key if isinstance(key, str) else _shown(key)
+                yield f"{section}{name}", wrong, received, "correct it"
+                del branch[key]
+
+
+def _strange(value: object) -> str:
+    """What should stand in place of something in ``value`` that YAML can hold and a setting cannot; "" if nothing."""
+    left, seen = [value], set[int]()
+    while left:
+        each = left.pop()
+        if isinstance(each, str):
+            if any("\ud800" <= letter <= "\udfff" for letter in each):
+                return "text of whole letters"
+        elif isinstance(each, int):
+            if not -(2**63) <= each < 2**63:
+                return "a number of at most 18 digits"
+        elif isinstance(each, dict | list | tuple | set) and id(each) not in seen:  # an alias may stand often
+            seen.add(id(each))
+            left += [*each, *each.values()] if isinstance(each, dict) else [*each]
+    return ""
+
+
+def _two_lengths(chosen: Mapping[str, object]) -> _Fault:
+    received = ", ".join(f"{key}={_plain(_shown(value))}" for key, value in chosen.items())
+    return "length", "one of budget, epochs and steps", received, "leave the others out"
+
+
+def _shown(value: object) -> str:
     try:
-        return Recipe.model_validate(tree)
-    except ValidationError as error:
+        return _SHORT.repr(value)[:60]
+    except ValueError:  # Python writes out no whole number of more than 4,300 digits
+        return "a number of thousands of digits"
+
+
+def _plain(text: str) -> str:
+    """One line that no terminal obeys, short enough to read."""
+    kept = "".join(letter if letter.isprintable() else "?" for letter in text[: _MOST_LETTERS + 1])
+    return kept if len(kept) <= _MOST_LETTERS else f"{kept[:_MOST_LETTERS]}…"
+
+
+def _refusal(found: Sequence[_Fault], where: object) -> RecipeError:
+    """One error for all faults."""
+    once: dict[object, _Fault] = {}
+    for key, expected, received, remedy in found:
         # A value that fits none of several kinds is reported once for each; one is enough.
-        faults = list({fault[0]: fault for fault in reversed([_fault(e) for e in error.errors()])}.values())[::-1]
-        first = faults[0]
-        if len(faults) == 1:
-            raise RecipeError(
-                where=f"{where}, {first[0]}", expected=first[1], received=first[2], remedy=first[3]
-            ) from error
-        raise RecipeError(
-            where=where,
-            expected="a value that fits for each key",
-            received=", ".join(
-                f"{key}={received} (expected {expected}; {remedy})" for key, expected, received, remedy in faults
-            ),
-            remedy="correct these keys",
-        ) from error
+        same = key if key in _known() and expected != _ONCE else (key, expected)
+        once.setdefault(same, (_plain(key), expected, _plain(received), remedy))
+    faults = list(once.values())
+    if len(faults) == 1:
+        key, expected, received, remedy = faults[0]
+        return RecipeError(where=f"{where}, {key}", expected=expected, received=received, remedy=remedy)
+    more = ", and more" if len(faults) > _MOST_FAULTS else ""
+    return RecipeError(
+        where=where,
+        expected="a value that fits for each key",
+        received=", ".join(
+            f"{key}={received} (expected {expected}; {remedy})"
+            for key, expected, received, remedy in faults[:_MOST_FAULTS]
+        )
+        + more,
+        remedy="correct these keys",
+    )
 
 
 def load(path: Path) -> Recipe:
@@ -316,12 +439,18 @@ def load(path: Path) -> Recipe:
         RecipeError: it cannot be read, or something in it is wrong.
     """
     try:
-        tree = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        with path.open("rb") as file:
+            content = file.read(MAX_RECIPE_BYTES + 1)
+        if len(content) > MAX_RECIPE_BYTES:
+            raise ValueError(f"a file of more than {MAX_RECIPE_BYTES:,} bytes")
+        tree, faults = _read_yaml(content.decode("utf-8"))
+    except Exception as error:  # YAML raises a dozen kinds about what it cannot make of a text
+        nested = "brackets or lists in each other by the hundred"
+        told = nested if isinstance(error, RecursionError) else str(error) or type(error).__name__
         raise RecipeError(
             where=path,
             expected="a recipe in YAML",
-            received=str(error).splitlines()[0],
+            received=_plain(told.splitlines()[0]),
             remedy="masksmith train writes one as recipe.yaml",
         ) from error
     if not isinstance(tree, dict):
@@ -331,7 +460,51 @@ def load(path: Path) -> Recipe:
             received=type(tree).__name__,
             remedy="write lines such as loss: ce+dice",
         )
-    return parse(tree, where=path)
+    return _parse(tree, path, faults)
+
+
+def _read_yaml(text: str) -> tuple[object, list[_Fault]]:
+    """What a text says, as ``yaml.safe_load`` reads it, and the keys that stand in it more than once.
+
+    Raises:
+        Exception: of many kinds; it is no YAML, or holds what could grow out of all bounds.
+    """
+    if max(text.count("["), text.count("{")) > _MOST_BRACKETS:
+        raise ValueError(f"more than {_MOST_BRACKETS} brackets")
+    loader = yaml.SafeLoader(text)
+    try:
+        root = loader.get_single_node()
+        twice = _twice(root)  # before anything is made of it: that of two is made one
+        return (None if root is None else loader.construct_document(root)), twice
+    finally:
+        loader.dispose()
+
+
+def _twice(root: yaml.Node | None) -> list[_Fault]:
+    """Settings that stand more than once in a text, of which YAML would keep the last.
+
+    Raises:
+        ValueError: keys are merged: a few lines could become millions.
+    """
+    faults: list[_Fault] = []
+    left, seen = [(root, "", 0)], set[int]()
+    while left:
+        node, prefix, depth = left.pop()
+        if id(node) in seen or not isinstance(node, yaml.CollectionNode):
+            continue
+        seen.add(id(node))
+        if not isinstance(node, yaml.MappingNode):
+            left += [(each, "", 2) for each in node.value]
+            continue
+        if any(key.tag == "tag:yaml.org,2002:merge" for key, _ in node.value):
+            raise ValueError("keys that are merged by <<; write them out")
+        words = [str(key.value) if isinstance(key, yaml.ScalarNode) else "" for key, _ in node.value]
+        if depth < 2:
+            many = {word: count for word, count in Counter(words).items() if count > 1 and word}
+            faults += [(f"{prefix}{w}", _ONCE, f"{n} of them", "leave the others out") for w, n in many.items()]
+        left += [(value, f"{word}.", depth + 1) for word, (_, value) in zip(words, node.value, strict=True)]
+        left += [(key, "", 2) for key, _ in node.value]
+    return faults
 
 
 def parse_settings(words: Sequence[str]) -> dict[str, object]:
@@ -345,24 +518,30 @@ def parse_settings(words: Sequence[str]) -> dict[str, object]:
         key, equals, value = word.partition("=")
         if not equals or not key:
             raise RecipeError(
-                where=word,
+                where=_plain(word),
                 expected="a setting key=value",
-                received=f'"{word}"',
+                received=f'"{_plain(word)}"',
                 remedy="write it as in model.depth=4 (no spaces)",
             )
-        # YAML reads 1e-3 as text, since its numbers need a dot; people write it so.
-        is_number = re.fullmatch(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?", value)
-        try:
-            settings[key] = (
-                (float(value) if not value.lstrip("+-").isdigit() else int(value))
-                if is_number
-                else yaml.safe_load(value)
-                if value
-                else ""
-            )
-        except yaml.YAMLError:
-            settings[key] = value
+        settings[key] = _value(value)
     return settings
+
+
+def _value(text: str) -> object:
+    """What a person means by a value on the command line; what is no YAML is text."""
+    # YAML reads 1e-3 as text, since its numbers need a dot; people write it so.
+    is_number = re.fullmatch(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?", text)
+    try:
+        if is_number:
+            return float(text) if not text.lstrip("+-").isdigit() else int(text)
+        return _read_yaml(text)[0] if text else ""
+    except Exception:  # as in load
+        return text
+
+
+@functools.cache
+def _known() -> dict[str, str]:
+    return keys()
 
 
 def keys() -> dict[str, str]:
@@ -390,21 +569,21 @@ def seconds(text: str) -> float:
     """
     match = re.fullmatch(r"\s*(\d+\.?\d*)\s*(s|sec|m|min|h)?\s*", text)
     value = float(match[1]) * {"m": 60.0, "min": 60.0, "h": 3600.0}.get(match[2] or "s", 1.0) if match else 0.0
-    if value <= 0:
+    if not 0 < value < float("inf"):
         raise RecipeError(
             where=f"budget={text}", expected="a time such as 90s, 5m or 2h", received=f'"{text}"', remedy="give one"
         )
     return value
 
 
-def _fault(error: ErrorDetails) -> tuple[str, str, str, str]:
+def _fault(error: ErrorDetails) -> _Fault:
     """(key, expected, received, remedy) of one fault that pydantic found."""
-    known = keys()
+    known = _known()
     key = ".".join(str(part) for part in error["loc"])
     context = error.get("ctx", {})
     if error["type"] == "recipe":
         return key or "length", str(context["expected"]), str(context["received"]), str(context["remedy"])
-    received = repr(error["input"])[:60]
+    received = _shown(error["input"])
     if error["type"] == "extra_forbidden":
         sections = {k.split(".")[0] for k in known}
         last = key.rpartition(".")[2]
