@@ -353,12 +353,7 @@ def read_csv(path: Path) -> tuple[Entry, ...]:
                 for row in csv.DictReader(file, delimiter=delimiter)
             ]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise DataError(
-            where=path,
-            expected="a class table in CSV",
-            received=str(error),
-            remedy="save it as UTF-8 text with the columns name,r,g,b",
-        ) from error
+        raise _no_table(path, error) from error
     rows = [row for row in rows if any(row.values())]
     if not rows:
         raise DataError(
@@ -390,8 +385,20 @@ def read_overlapping(path: Path) -> bool:
 
 
 def _first(path: Path, column: str) -> str | None:
-    with path.open(newline="", encoding="utf-8-sig") as file:
-        return next((row.get(column) for row in csv.DictReader(file)), None)
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            return next((row.get(column) for row in csv.DictReader(file)), None)
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise _no_table(path, error) from error
+
+
+def _no_table(path: Path, error: Exception) -> DataError:
+    return DataError(
+        where=path,
+        expected="a class table in CSV",
+        received=str(error),
+        remedy="save it as UTF-8 text with the columns name,r,g,b",
+    )
 
 
 def _entry(row: dict[str, str], number: int) -> Entry:

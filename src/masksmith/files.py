@@ -22,10 +22,18 @@ import numpy as np
 import numpy.typing as npt
 
 from masksmith.errors import EnvironmentFault, InputError, listed
-from masksmith.limits import MAX_SCAN_CACHE_BYTES
+from masksmith.limits import MAX_NAME_BYTES, MAX_SCAN_CACHE_BYTES
 
 if sys.platform != "win32":
     import fcntl
+
+
+# How the file that tries a folder begins.
+_PROBE = ".masksmith-probe-"
+# An empty file finds room on a disk that is full.
+_PROBE_BYTES = 4096
+# What a program that was killed may leave of its own: of `writing` and of `check_writable`.
+_UNFINISHED = (".*.????????.part", f"{_PROBE}*")
 
 
 def write_bytes(path: Path, content: bytes) -> None:
@@ -43,7 +51,7 @@ def writing(path: Path) -> Iterator[BinaryIO]:
     """A file to write to that becomes ``path`` at the end, or nothing at all; errors as in :func:`write_bytes`."""
     make_folder(path.parent)
     try:
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{_shortened(path.name)}.", suffix=".part")
         try:
             os.close(handle)
             with Path(name).open("w+b") as file:
@@ -59,6 +67,11 @@ def writing(path: Path) -> Iterator[BinaryIO]:
             raise
     except OSError as error:
         raise not_writable(path, error) from error
+
+
+def _shortened(name: str) -> str:
+    """The beginning of a long name: what is added for a while must fit as well."""
+    return name.encode("utf-8", "surrogateescape")[: MAX_NAME_BYTES - 20].decode("utf-8", "ignore")
 
 
 @contextmanager
@@ -144,13 +157,33 @@ def _sync_folder(folder: Path) -> None:
             os.close(handle)
 
 
+# Folders that work goes on in: made again after they were removed, they would hold its end without its beginning.
+_held: list[Path] = []
+
+
+@contextmanager
+def held(folder: Path) -> Iterator[None]:
+    """A folder that exists, and is not made again by :func:`make_folder` if somebody removes it meanwhile."""
+    _held.append(folder)
+    try:
+        yield
+    finally:
+        _held.remove(folder)
+
+
 @contextmanager
 def locked(folder: Path) -> Iterator[None]:
-    """A folder that no other process takes for the same work; the system frees it however this one ends.
+    """A folder that is :func:`held`, and that no other process takes for the same work, however this one ends.
 
     Raises:
         InputError: another one is at work there.
     """
+    with held(folder), _alone(folder):
+        yield
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
     if sys.platform == "win32":  # which has no such lock
         yield
         return
@@ -187,8 +220,16 @@ def make_folder(path: Path) -> None:
 
     Raises:
         InputError: a file stands where a folder is needed.
-        EnvironmentFault: no permission, or a full disk.
+        EnvironmentFault: no permission, a full disk, or a folder that is held and was removed.
     """
+    gone = next((folder for folder in _held if path.is_relative_to(folder) and not folder.is_dir()), None)
+    if gone is not None:
+        raise EnvironmentFault(
+            where=gone,
+            expected="the folder of this work until its end",
+            received="none: it was removed or renamed meanwhile",
+            remedy="begin again, in a folder that stays",
+        )
     try:
         path.mkdir(parents=True, exist_ok=True)
     except (FileExistsError, NotADirectoryError) as error:
@@ -223,16 +264,18 @@ def claim_folder(path: Path, *, overwrite: bool, ours: Sequence[str]) -> None:
             received="one that holds files",
             remedy="give another folder, or --overwrite to replace it",
         )
-    foreign = [name for name in inside if not any(fnmatch.fnmatchcase(name, pattern) for pattern in ours)]
-    if inside and (foreign or ours[0] not in inside):
+    whole = [name for name in inside if not _matches(name, _UNFINISHED)]
+    foreign = [name for name in whole if not _matches(name, ours)]
+    if whole and (foreign or ours[0] not in whole):
         raise InputError(
             where=path,
             expected=f"nothing but an earlier result to overwrite (with {ours[0]})",
-            received=f"a folder with {listed(foreign or inside)}",
+            received=f"a folder with {listed(foreign or whole)}",
             remedy="give another folder, or move these away; nothing was deleted",
         )
     try:
-        for name in inside:
+        # From the end of the list to its mark: what is left by a kill in between is still known as ours.
+        for name in sorted(inside, key=lambda name: _matches(name, (*ours, *_UNFINISHED)), reverse=True):
             old = path / name
             if old.is_dir() and not old.is_symlink():
                 shutil.rmtree(old)
@@ -242,6 +285,16 @@ def claim_folder(path: Path, *, overwrite: bool, ours: Sequence[str]) -> None:
         raise not_writable(path, error) from error
     make_folder(path)
     check_writable(path)
+
+
+def _matches(name: str, patterns: Sequence[str]) -> int:
+    """The place of the first pattern that is the name's, from 1; 0 without one."""
+    return next((place for place, pattern in enumerate(patterns, 1) if fnmatch.fnmatchcase(name, pattern)), 0)
+
+
+def holds_nothing_whole(folder: Path) -> bool:
+    """Whether a folder is there with nothing in it, or only with what a killed program has left half-written."""
+    return folder.is_dir() and all(_matches(p.name, _UNFINISHED) for p in folder.iterdir())
 
 
 def open_database(path: Path | None, table: str) -> sqlite3.Connection:
@@ -283,9 +336,12 @@ def _connected(path: Path | str, table: str) -> sqlite3.Connection:
 def check_writable(folder: Path) -> None:
     """Fail now, in one sentence, rather than after an hour of work."""
     try:
-        handle, name = tempfile.mkstemp(dir=folder, prefix=".masksmith-probe-")
-        os.close(handle)
-        Path(name).unlink()
+        handle, name = tempfile.mkstemp(dir=folder, prefix=_PROBE)
+        try:
+            os.write(handle, bytes(_PROBE_BYTES))
+        finally:
+            os.close(handle)
+            Path(name).unlink()
     except OSError as error:
         raise not_writable(folder, error) from error
 

@@ -182,8 +182,7 @@ class Run:
         """The part of each picture of the training by its path, and by its name where that is unique."""
         if not self.split_file.is_file():
             return {}, {}
-        with self.split_file.open(newline="", encoding="utf-8") as file:
-            rows = [row for row in csv.DictReader(file) if row.get("image") and row.get("split")]
+        rows = [row for row in _rows(self.split_file) if row.get("image") and row.get("split")]
         names = Counter(row["name"] for row in rows)
         by_path = {Path(row["image"].split(JOINT)[0]).resolve(): row["split"] for row in rows}
         return by_path, {row["name"]: row["split"] for row in rows if names[row["name"]] == 1}
@@ -197,8 +196,7 @@ class Run:
         """The rows of log.csv; an empty cell is None."""
         if not self.log_file.is_file():
             return []
-        with self.log_file.open(newline="", encoding="utf-8") as file:
-            return [{k: float(v) if v else None for k, v in row.items()} for row in csv.DictReader(file)]
+        return [{k: float(v) if v else None for k, v in row.items()} for row in _rows(self.log_file)]
 
     def read_model(self) -> ModelFile:
         """The trained model; errors as in :func:`modelfile.read`."""
@@ -207,3 +205,17 @@ class Run:
     def write_json(self, name: str, content: Mapping[str, object]) -> None:
         """Write a JSON file of the run."""
         files.write_text(self.path / name, json.dumps(content, indent=2) + "\n")
+
+
+def _rows(path: Path) -> list[dict[str, str]]:
+    """The rows of a table of the run."""
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            return list(csv.DictReader(file))
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise RunError(
+            where=path,
+            expected="a table of the run that can be read",
+            received=str(error),
+            remedy="check its permissions and the disk, or copy it again",
+        ) from error

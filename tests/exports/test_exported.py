@@ -62,7 +62,11 @@ def test_without_padding_windows_bring_their_own(tmp_path: Path) -> None:
 def test_what_is_none_of_ours_is_refused(written: dict[str, Written], tmp_path: Path) -> None:
     with pytest.raises(RunError, match="one of the target deepness"):
         exported.load(written["deepness"].path)
-    for content in (b"", b"something else", written["onnx"].path.read_bytes()[:-20000]):
+    whole = written["onnx"].path.read_bytes()
+    name = exported.load(written["onnx"].path).model.table.names[1].encode()
+    assert whole.count(name)
+    renamed = whole.replace(name, name[::-1])  # a class of another name, in the metadata alone
+    for content in (b"", b"something else", whole[:-20000], renamed):
         (tmp_path / "model.onnx").write_bytes(content)
         with pytest.raises(RunError, match="export it again"):
             exported.load(tmp_path / "model.onnx")

@@ -173,15 +173,15 @@ def _bare(part: Any) -> Any:  # noqa: ANN401
 def content(model: Any, stated: str, more: Sequence[tuple[str, str]] = ()) -> bytes:  # noqa: ANN401
     """The bytes of a file with its metadata."""
     model.ClearField("metadata_props")
-    for key, value in [(KEY, stated), (DIGEST, exported.digest(model)), *more]:
-        found = model.metadata_props.add()
-        found.key, found.value = key, value
+    for key, value in [(KEY, stated), *more]:
+        model.metadata_props.add(key=key, value=value)
+    model.metadata_props.add(key=DIGEST, value=exported.digest(model))
     whole: bytes = model.SerializeToString(deterministic=True)
     return whole
 
 
 def stated(files: Files) -> str:
-    """The metadata of a file whose graph is the one that was written; raises as :func:`exported.stated`."""
+    """The metadata of a file that is as it was written; raises as :func:`exported.stated`."""
     return exported.stated(only(files, ".onnx"))
 
 
