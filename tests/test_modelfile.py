@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import errno
 import pickle
 from dataclasses import replace
 from pathlib import Path
@@ -15,7 +16,7 @@ import torch
 from masksmith import modelfile
 from masksmith.classes import ClassTable, Encoding, Entry
 from masksmith.data.preprocessing import Preprocessing
-from masksmith.errors import RunError
+from masksmith.errors import EnvironmentFault, RunError
 from masksmith.modelfile import ModelFile
 from masksmith.models.unet import UNet
 from masksmith.recipe import Recipe
@@ -179,3 +180,17 @@ def test_no_pickle_in_the_file_or_in_the_code(tmp_path: Path) -> None:
     source = Path(modelfile.__file__).read_text(encoding="utf-8")
     called = {ast.unparse(node.func) for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Call)}
     assert not called & {"torch.load", "torch.save", "pickle.load", "pickle.loads", "eval", "exec"}
+
+
+def test_what_is_out_of_reach_is_not_called_damaged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "state.safetensors"
+    modelfile.write_tensors(path, {"a": torch.zeros(2)}, {})
+
+    def unreadable(*_: object) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "open", unreadable)
+        with pytest.raises(EnvironmentFault, match="input/output error; check the permissions and the disk"):
+            modelfile.read_tensors(path)
+    assert modelfile.read_tensors(path)[1] == {}

@@ -165,6 +165,7 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
 
     Raises:
         RunError: not there, not one of ours, or damaged.
+        EnvironmentFault: there, and out of reach.
     """
     if not path.is_file():
         raise RunError(
@@ -175,7 +176,14 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
         )
     try:
         return _opened(_content(path))
-    except (OSError, ValueError) as error:
+    except OSError as error:  # a disk or a permission that may come back
+        raise EnvironmentFault(
+            where=path,
+            expected="a file that can be read",
+            received=(error.strerror or str(error)).lower(),
+            remedy="check the permissions and the disk",
+        ) from error
+    except ValueError as error:
         raise _damaged(path, str(error)) from error
     except (
         AssertionError,
