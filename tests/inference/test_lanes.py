@@ -17,7 +17,7 @@ from helpers import write_image
 from masksmith.classes import ClassTable, make_entries
 from masksmith.data.preprocessing import Preprocessing
 from masksmith.inference import runtimes
-from masksmith.inference.lanes import Lanes, of
+from masksmith.inference.lanes import Closed, Lanes, of
 from masksmith.inference.prediction import Prediction
 from masksmith.inference.runtimes import Setup
 from masksmith.inference.segmenter import Segmenter
@@ -137,6 +137,43 @@ def test_several_pictures_at_a_time_have_the_answers_of_each(segmenter: Segmente
             answer.probabilities_KHW, segmenter.segment(path).probabilities_KHW, atol=2**-22, rtol=0
         )
     assert elsewhere(torch.get_num_threads) == 8
+
+
+def test_who_asks_for_no_more_leaves_nothing_behind(segmenter: Segmenter, tmp_path: Path) -> None:
+    pixels = np.zeros((30, 30, 3), np.uint8)
+    paths = [write_image(tmp_path / f"{n}.png", pixels) for n in range(40)]
+    answers = segmenter.segment_many(paths)
+    next(answers)
+    before = set(threading.enumerate())
+    answers.close()
+    for thread in before - {threading.main_thread()}:
+        if thread.name.startswith(("answer", "read")):
+            thread.join(30)
+    assert elsewhere(torch.get_num_threads) == 8
+    lanes = Lanes()
+    lanes.close()
+    for alone in (False, True):
+        with pytest.raises(Closed), lanes.turn(alone=alone):
+            pass
+
+
+def test_the_answer_of_a_picture_that_goes_alone_waits_to_be_asked_for(
+    segmenter: Segmenter, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    paths = [write_image(tmp_path / f"{n}.png", np.zeros((40, 40, 3), np.uint8)) for n in range(6)]
+    segmenter.cut(16)
+    by: list[threading.Thread] = []
+    real = segmenter.segment_picture
+
+    def segment_picture(*arguments: Any, **more: Any) -> Prediction:  # noqa: ANN401 - as they come
+        by.append(threading.current_thread())
+        return real(*arguments, **more)
+
+    monkeypatch.setattr(segmenter, "segment_picture", segment_picture)
+    for number, (path, answer) in enumerate(segmenter.segment_many(paths)):
+        assert path == paths[number]
+        assert isinstance(answer, Prediction)
+        assert by == [threading.main_thread()] * (number + 1)
 
 
 @pytest.mark.parametrize("name", ["torch", "openvino", "onnxruntime"])

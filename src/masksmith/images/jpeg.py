@@ -7,12 +7,13 @@ of a transfer that was cut off, and closed by the program that had begun it.
 from __future__ import annotations
 
 import io
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
-_END = b"\xff\xd9"
+_SCAN, _END = b"\xff\xda", b"\xff\xd9"
 # Bits that are decoded to something else than grey; without 0xFF, which would begin a mark.
 _FILLING = bytes(range(1, 97))
 # What is filled has the brightness 128; it is rounded on its way to colours and back.
@@ -29,9 +30,14 @@ def check_whole(path: Path, image: Image.Image) -> None:
         return
     content = path.read_bytes()
     end = content.rfind(_END)
-    if end < 0:
+    if end < content.rfind(_SCAN):  # that of a small picture inside, or none
         return
-    with Image.open(io.BytesIO(content[:end] + _FILLING + content[end:]), formats=("JPEG",)) as again:
+    with (
+        suppress(OSError, SyntaxError),
+        Image.open(  # what cannot be filled tells nothing
+            io.BytesIO(content[:end] + _FILLING + content[end:]), formats=("JPEG",)
+        ) as again,
+    ):
         if not np.array_equal(np.asarray(again), np.asarray(image)):
             raise ValueError("its data end before its last row")
 

@@ -19,6 +19,10 @@ from masksmith.limits import MAX_LANES
 from masksmith.planning import probe
 
 
+class Closed(Exception):
+    """Raised in place of a turn when nobody waits for answers any more."""
+
+
 class Lanes:
     """Shares the threads that PyTorch has here among the pictures that are being answered for."""
 
@@ -28,6 +32,7 @@ class Lanes:
         self.most = min(self.threads, most)
         self._expected = 0
         self._at_work = 0
+        self._is_closed = False
         self._changed = threading.Condition()
         self._gate = threading.Lock()
 
@@ -48,19 +53,22 @@ class Lanes:
         Args:
             alone: wait until no other is at work, and let none begin: for a picture whose windows take all the memory
                 that windows may take. It has all threads, which help with large windows.
+
+        Raises:
+            Closed: there are no turns any more.
         """
+        torch.get_num_threads()  # at its first question a thread takes what others were given last
         if alone:
             with self._gate:
                 with self._changed:
                     self._changed.wait_for(lambda: self._at_work == 0)
-                torch.set_num_threads(self.threads)
+                    self._have(self.threads)
                 yield
             return
         with self._gate, self._changed:
+            self._have(max(1, self.threads // max(1, min(self._expected, self.most))))
             self._at_work += 1
-            share = self.threads // max(1, min(self._expected, self.most))
         try:
-            torch.set_num_threads(max(1, share))
             yield
         finally:
             with self._changed:
@@ -74,8 +82,15 @@ class Lanes:
             yield threads
 
     def close(self) -> None:
-        """Threads that begin from now on have all of the threads again."""
-        torch.set_num_threads(self.threads)
+        """Give no more turns; threads that begin from now on have all of the threads again."""
+        with self._changed:
+            self._is_closed = True
+            torch.set_num_threads(self.threads)
+
+    def _have(self, threads: int) -> None:
+        if self._is_closed:
+            raise Closed
+        torch.set_num_threads(threads)
 
 
 def of(device: str, runtime: str) -> Lanes:

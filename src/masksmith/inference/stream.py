@@ -62,13 +62,9 @@ def segment_many(
         reader.close()
 
 
-def _answer(answering: Answering, path: Path, future: Future[Picture | None], lanes: Lanes | None) -> Answer:
+def _answer(answering: Answering, path: Path, future: Future[Picture | None]) -> Answer:
     try:
-        read = future.result()
-        if lanes is None:
-            return _segment(answering, path, read)
-        with lanes.turn(alone=read is None or answering.is_alone(*read.pixels_HWC.shape[:2])):
-            return _segment(answering, path, read)
+        return _segment(answering, path, future.result())
     except InputError as fault:
         return fault
 
@@ -78,7 +74,11 @@ def _segment(answering: Answering, path: Path, read: Picture | None) -> Predicti
 
 
 class _Answerers:
-    """One that answers when it is asked to, or a thread for each of several."""
+    """One that answers when it is asked to, or a thread for each of several.
+
+    Where they share the processor, pictures that go alone are answered for when they are asked for: their answers
+    may be large, and no more than one of them is held.
+    """
 
     def __init__(self, answering: Answering) -> None:
         several = answering.several
@@ -94,26 +94,45 @@ class _Answerers:
     def submit(self, path: Path, future: Future[Picture | None]) -> Callable[[], Answer]:
         """What gives the answer for a picture that is being read."""
         if self._pool is None:
-            return lambda: _answer(self._first, path, future, None)
-        if self._lanes is not None:
-            self._lanes.expect()
-        return self._pool.submit(self._by_idle, path, future).result
+            return lambda: _answer(self._first, path, future)
+        if self._lanes is None:
+            return self._pool.submit(self._by_idle, path, future).result
+        self._lanes.expect()
+        beside = self._pool.submit(self._beside, path, future, self._lanes)
+        return lambda: self._alone(path, future) if (found := beside.result()) is None else found
 
     def close(self) -> None:
         """Begin no more answers."""
-        if self._pool is not None:
-            self._pool.shutdown(wait=False, cancel_futures=True)
         if self._lanes is not None:
             self._lanes.close()
+        if self._pool is not None:
+            self._pool.shutdown(wait=False, cancel_futures=True)
 
     def _by_idle(self, path: Path, future: Future[Picture | None]) -> Answer:
         answering = self._idle.get()
         try:
-            return _answer(answering, path, future, self._lanes)
+            return _answer(answering, path, future)
         finally:
             self._idle.put(answering)
-            if self._lanes is not None:
-                self._lanes.forget()
+
+    def _beside(self, path: Path, future: Future[Picture | None], lanes: Lanes) -> Answer | None:
+        """The answer, or None for a picture that goes alone."""
+        try:
+            read = future.result()
+            if read is None or self._first.is_alone(*read.pixels_HWC.shape[:2]):
+                return None
+            with lanes.turn(alone=False):
+                return self._by_idle(path, future)
+        except InputError as fault:  # of reading
+            return fault
+        finally:
+            lanes.forget()
+
+    def _alone(self, path: Path, future: Future[Picture | None]) -> Answer:
+        if self._lanes is None:
+            return _answer(self._first, path, future)
+        with self._lanes.turn(alone=True):
+            return _answer(self._first, path, future)
 
 
 class _Reader:

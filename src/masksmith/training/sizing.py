@@ -71,8 +71,11 @@ def settle(plan: Plan, build: Callable[[Recipe], Job], started: float) -> tuple[
             job = build(_with(plan, rung).recipe)
             step_s = prepare.step_seconds(job, _WARMING_STEPS, _MEASURED_S, _FEWEST_STEPS)
         except Exception as error:
-            if chosen is None or not is_out_of_memory(error):
+            if not is_out_of_memory(error):
                 raise
+            if chosen is None:  # not even the smallest: its batches go through it in parts
+                found = _with(plan, rung, "there is no memory for a larger one")
+                return found, build(found.recipe)
             reason += f"; from {rung.channels[0]} channels up there is no memory"
             break
         steps = max(1, int((seconds(budget) - (time.monotonic() - started)) / step_s))
