@@ -15,7 +15,7 @@ import pytest
 from masksmith import modelfile
 from masksmith.errors import MasksmithError, RecipeError
 from masksmith.recipe import load
-from reliability.harness import fenced, fuzz_models, fuzz_pictures, mutation, recipes
+from reliability.harness import apart, fenced, fuzz_models, fuzz_pictures, mutation, recipes
 
 CORPUS = Path(__file__).parent / "corpus_fuzz"
 # The file, and what must be said of it.
@@ -64,21 +64,21 @@ def test_every_file_of_the_corpus_is_tried() -> None:
 
 
 def test_changed_pictures(tmp_path: Path) -> None:
-    outcome = fuzz_pictures.check(2500, tmp_path, seed=1)
+    outcome = apart("fuzz_pictures", 2500, tmp_path, seed=1)
     assert outcome.faults == ()
     assert int(outcome.counts["read"]) + int(outcome.counts["refused"]) == 2500
     assert min(int(outcome.counts["read"]), int(outcome.counts["refused"])) > 500
 
 
 def test_changed_model_files(tmp_path: Path) -> None:
-    outcome = fuzz_models.check(3000, tmp_path, seed=1)
+    outcome = apart("fuzz_models", 3000, tmp_path, seed=1)
     assert outcome.faults == ()
     assert int(outcome.counts["refused"]) > 2900
     assert outcome.counts["crafted files refused"] == len(fuzz_models.cases(fuzz_models.seeds(tmp_path)[0])) > 50
 
 
 def test_made_recipes(tmp_path: Path) -> None:
-    outcome = recipes.check(300, tmp_path, seed=1)
+    outcome = apart("recipes", 300, tmp_path, seed=1)
     assert outcome.faults == ()
     assert int(outcome.counts["refused"]) > 200
     assert int(outcome.counts["with faults that are known"]) > 50

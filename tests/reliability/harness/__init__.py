@@ -9,6 +9,10 @@ Rule: a check counts what it has done, and every fault is a sentence with what i
 
 from __future__ import annotations
 
+import json
+import os
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,3 +30,26 @@ class Outcome:
 
 Check = Callable[[int, Path, int], Outcome]
 """(how often, an empty folder to work in, seed) -> what came of it."""
+
+_APART = """
+import json, sys
+from dataclasses import asdict
+from importlib import import_module
+from pathlib import Path
+
+name, many, folder, seed = sys.argv[1:]
+print(json.dumps(asdict(import_module(f"reliability.harness.{name}").check(int(many), Path(folder), int(seed)))))
+"""
+
+
+def apart(name: str, many: int, folder: Path, seed: int = 0) -> Outcome:
+    """A check in a process of its own: what forks children must not have the threads of other libraries' tests."""
+    done = subprocess.run(
+        [sys.executable, "-c", _APART, name, str(many), str(folder), str(seed)],
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2]), "OMP_NUM_THREADS": "1"},
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+    )
+    told = json.loads(done.stdout.splitlines()[-1])
+    return Outcome(told["counts"], tuple(told["faults"]))
