@@ -124,6 +124,9 @@ def test_resume_changes_nothing_that_was_trained(run: Run) -> None:
 
 
 def test_resume_of_what_is_no_run_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(RunError, match="start it anew with --overwrite"):  # killed before its first file, perhaps
+        masksmith.resume(tmp_path)
+    (tmp_path / "holiday.txt").write_text("mine")
     with pytest.raises(RunError, match="run folder"):
         masksmith.resume(tmp_path)
 
