@@ -72,8 +72,8 @@ MAX_TUNED_VALUES = 2**25
 # A file of settings for cleaning holds some lines; 255 classes need 20 KB.
 MAX_CLEANUP_BYTES = 2**20
 
-# A recipe with all its settings has 3 KB, and YAML takes its time for each.
-MAX_RECIPE_BYTES = 2**15
+# A recipe with all its settings has 3 KB, and YAML takes its time: half a second or more for this.
+MAX_RECIPE_BYTES = 2**14
 
 # What the network's maps may take while one window is predicted: half of what is free on a laptop of
 # 4 GB, and large enough that the context around windows costs little.
