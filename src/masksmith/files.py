@@ -256,6 +256,23 @@ def claim_folder(path: Path, *, overwrite: bool, ours: Sequence[str]) -> None:
         InputError: it holds something that may not be replaced.
         EnvironmentFault: it cannot be written to.
     """
+    inside = check_claim(path, overwrite=overwrite, ours=ours)
+    try:
+        # From the end of the list to its mark: what is left by a kill in between is still known as ours.
+        for name in sorted(inside, key=lambda name: _matches(name, (*ours, *_UNFINISHED)), reverse=True):
+            old = path / name
+            if old.is_dir() and not old.is_symlink():
+                shutil.rmtree(old)
+            else:
+                old.unlink()
+    except OSError as error:
+        raise not_writable(path, error) from error
+    make_folder(path)
+    check_writable(path)
+
+
+def check_claim(path: Path, *, overwrite: bool, ours: Sequence[str]) -> list[str]:
+    """The names in a folder that ``claim_folder`` would take; nothing is touched yet, and its InputErrors come now."""
     inside = sorted(p.name for p in path.iterdir()) if path.is_dir() else []
     if inside and not overwrite:
         raise InputError(
@@ -273,18 +290,7 @@ def claim_folder(path: Path, *, overwrite: bool, ours: Sequence[str]) -> None:
             received=f"a folder with {listed(foreign or whole)}",
             remedy="give another folder, or move these away; nothing was deleted",
         )
-    try:
-        # From the end of the list to its mark: what is left by a kill in between is still known as ours.
-        for name in sorted(inside, key=lambda name: _matches(name, (*ours, *_UNFINISHED)), reverse=True):
-            old = path / name
-            if old.is_dir() and not old.is_symlink():
-                shutil.rmtree(old)
-            else:
-                old.unlink()
-    except OSError as error:
-        raise not_writable(path, error) from error
-    make_folder(path)
-    check_writable(path)
+    return inside
 
 
 def _matches(name: str, patterns: Sequence[str]) -> int:

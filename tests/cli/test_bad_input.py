@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -179,3 +183,30 @@ def test_one_broken_picture_does_not_cost_the_others(tmp_path: Path, capfd: pyte
     assert main(["predict", str(tmp_path / "run"), str(data / "train" / "images"), "-o", str(tmp_path / "out")]) == 5
     assert "broken or truncated" in only_sentence(capfd)
     assert len(list((tmp_path / "out").glob("*_mask.png"))) == 2
+
+
+def test_a_folder_without_permission_is_not_passed_over(tmp_path: Path) -> None:
+    """Its pictures would be missing from the training, and nobody would know."""
+    for place in ("images", "masks"):
+        for part in ("north", "south"):
+            (tmp_path / "data" / place / part).mkdir(parents=True)
+            for number in range(3):
+                half = np.repeat(np.uint8([[0], [1 if place == "masks" else 90 + number]]), 10, axis=0)
+                cv2.imwrite(str(tmp_path / "data" / place / part / f"{number}.png"), np.tile(half, 20))
+    shut = tmp_path / "data" / "images" / "south"
+    words = [sys.executable, "-m", "masksmith", "check", str(tmp_path / "data")]
+    if not os.geteuid():  # the administrator may list any folder
+        setpriv = shutil.which("setpriv")
+        if setpriv is None:
+            pytest.skip("needs setpriv, to give up the administrator's rights")
+        gone = "-dac_override,-dac_read_search"
+        words = [setpriv, f"--bounding-set={gone}", f"--inh-caps={gone}", *words]
+    shut.chmod(0)
+    try:
+        done = subprocess.run(words, capture_output=True, text=True, check=False)
+    finally:
+        shut.chmod(0o755)
+    assert done.returncode == 3, done
+    assert done.stderr.count("\n") == 1
+    assert str(shut) in done.stderr
+    assert "ermission" in done.stderr

@@ -40,7 +40,20 @@ def test_steps_to_spare_make_larger_batches(folder: Path, monkeypatch: pytest.Mo
     made = session.plan(folder, settings={"budget": "500h"})
     assert made.recipe.batch_size == 2 * before
     assert [c.key for c in made.choices].count("batch_size") == 1
-    assert session.plan(folder, settings={"budget": "5s"}).recipe.batch_size == before
+    assert session.plan(folder, settings={"budget": "5s"}).recipe.batch_size <= before
+
+
+def test_few_steps_make_smaller_batches(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of pictures of 64 pixels the plan takes as many as there are; in next to no time that is too many."""
+    monkeypatch.setattr(sizing, "LADDER", (Rung((4, 8)),))
+    folder = write_set(tmp_path / "set", count=12)
+    wanted = session.plan(folder, settings={"steps": 1}).recipe.batch_size
+    hurried = session.plan(folder, settings={"budget": "1s"})
+    assert wanted > hurried.recipe.batch_size == 4
+    (why,) = (c.reason for c in hurried.choices if c.key == "batch_size")
+    assert f"of {wanted} crops only" in why
+    assert session.plan(folder, settings={"budget": "500h"}).recipe.batch_size >= wanted
+    assert session.plan(folder, settings={"budget": "1s", "batch_size": wanted}).recipe.batch_size == wanted
 
 
 @pytest.mark.parametrize(

@@ -67,10 +67,11 @@ def evaluate(  # noqa: PLR0913 - six of them are keyword-only options
     listener.message(f"{len(pairs)} picture{'s' if len(pairs) > 1 else ''} to score")
     doctor.examine(replace(found, pairs=tuple(pairs)), settings, table, seed=None).require()
     if output is not None:
-        files.claim_folder(Path(output), overwrite=overwrite, ours=summary.EVALUATION_FILES)
+        files.check_claim(Path(output), overwrite=overwrite, ours=summary.EVALUATION_FILES)
     reader = PairReader(pairs, table, segmenter.model.preprocessing)
     measured = summarize(scoring.confusion(segmenter, reader, listener.predicted, cleanup=wanted), table.names)
-    if output is not None:
+    if output is not None:  # only now, so that an interrupted evaluation costs nobody the one before
+        files.claim_folder(Path(output), overwrite=overwrite, ours=summary.EVALUATION_FILES)
         summary.write_evaluation(Path(output), split, segmenter, reader, measured, wanted)
     return measured
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from masksmith import images, labels
 from masksmith.data.findings import Finding, note
-from masksmith.data.layouts.part import SPLIT_NAMES, Part, by_name, child, pictures_below, two_folders, visible
+from masksmith.data.layouts.part import SPLIT_NAMES, Part, below, by_name, child, pictures_below, two_folders, visible
 from masksmith.errors import DataError, listed
 from masksmith.labels import Labels
 
@@ -69,14 +69,14 @@ def cityscapes(root: Path) -> list[Part]:
 
 def _city_ending(folder: Path) -> str:
     """One kind of masks for all parts, since their numbers differ: of the commonest the training labels before the labels."""
-    stems = [images.stem(p) for p in folder.rglob("*") if p.is_file()]
+    stems = [images.stem(p) for p in below(folder) if p.is_file()]
     counts = {e: sum(s.endswith(e) for s in stems) for e in ("_labelTrainIds", "_labelIds", "_polygons")}
     best = max(counts, key=lambda e: counts[e])  # the first of equals
     return best if counts[best] else ""
 
 
 def _city_labels(folder: Path, ending: str) -> Labels:
-    files = [p for p in sorted(folder.rglob("*")) if p.is_file() and images.stem(p).endswith(ending)]
+    files = [p for p in sorted(below(folder)) if p.is_file() and images.stem(p).endswith(ending)]
     return labels.collect(
         (re.sub(r"_gt(Fine|Coarse)\w*$", "", p.relative_to(folder).with_name(images.stem(p)).as_posix()), p)
         for p in files

@@ -5,7 +5,8 @@ Rule: folders are walked here, and no file is opened but by the sniffers of ``la
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable
+import os
+from collections.abc import Container, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -66,13 +67,23 @@ def visible(folder: Path) -> list[Path]:
     return sorted(p for p in folder.iterdir() if not p.name.startswith((".", "__MACOSX", "Thumbs.db")))
 
 
+def below(folder: Path) -> Iterator[Path]:
+    """All that lies in a folder and in its folders; unlike ``rglob`` it does not pass over one that cannot be listed."""
+    for place, folders, names in os.walk(folder, onerror=_fail):
+        yield from (Path(place) / name for name in [*folders, *names])
+
+
+def _fail(error: OSError) -> None:
+    raise error
+
+
 def pictures_below(folder: Path) -> list[tuple[str, Path]]:
     """(name, file) of the pictures in a folder, or, where it has none, in its folders."""
     direct = [p for p in visible(folder) if p.is_file() or p.is_symlink()]
     flat = [(images.stem(p), p) for p in direct if images.is_picture(p)]
     if flat:
         return flat
-    deep = sorted(p for p in folder.rglob("*") if p.is_file() and images.is_picture(p))
+    deep = sorted(p for p in below(folder) if p.is_file() and images.is_picture(p))
     return [(_relative_name(p, folder), p) for p in deep]
 
 
@@ -86,7 +97,7 @@ def annotations_below(folder: Path, names: Container[str]) -> Labels:
     files = [(images.stem(p), p) for p in here if not p.is_dir()]
     if found := labels.collect(stacks + files):
         return found
-    deep = sorted(p for p in folder.rglob("*") if p.is_file() or _relative_name(p, folder) in names)
+    deep = sorted(p for p in below(folder) if p.is_file() or _relative_name(p, folder) in names)
     inside = {p for p in deep if p.is_dir()}
     return labels.collect((_relative_name(p, folder), p) for p in deep if p.parent not in inside)
 
@@ -123,7 +134,7 @@ def _left_inside(folder: Path, pictures: dict[str, tuple[Path, ...]]) -> list[Fi
     """A word on the pictures in folders beside pictures, which nobody takes."""
     if all(files[0].parent != folder for files in pictures.values()):
         return []
-    inside = [p for p in visible(folder) if p.is_dir() and any(images.is_picture(f) for f in p.rglob("*"))]
+    inside = [p for p in visible(folder) if p.is_dir() and any(images.is_picture(f) for f in below(p))]
     names = listed(f"{p.name}/" for p in inside)
     return (
         [note("layout", f"not used, since {folder} holds pictures itself: {names}", folder, inside)] if inside else []
