@@ -70,18 +70,20 @@ def draw_crop(
 def warp(pixels_HWC: Pixels, mask_HW: Mask, matrix_23: npt.NDArray[np.float64], crop_px: int) -> tuple[Pixels, Mask]:
     """Picture and mask under one affine map from crop to picture coordinates (pixel centres).
 
-    The picture is interpolated bilinearly, the mask takes the nearest pixel.
+    The picture is interpolated bilinearly, the mask takes the nearest pixel. A map of whole pixels copies both: where
+    there is nothing in a picture of floats, a neighbour's weight of 0 would spread it.
     """
     pixels = pixels_HWC if str(pixels_HWC.dtype) in _WARPABLE else pixels_HWC.astype(np.float32)
     size = (crop_px, crop_px)
     flags = cv2.WARP_INVERSE_MAP
+    between = cv2.INTER_NEAREST if np.array_equal(matrix_23, np.round(matrix_23)) else cv2.INTER_LINEAR
     # OpenCV warps at most 4 channels a call.
     parts = [
         cv2.warpAffine(
             np.ascontiguousarray(pixels[..., c : c + 4]),
             matrix_23,
             size,
-            flags=flags | cv2.INTER_LINEAR,
+            flags=flags | between,
             borderMode=cv2.BORDER_REFLECT_101,
         )
         for c in range(0, pixels.shape[2], 4)
@@ -162,6 +164,9 @@ def _draw_matrix(
     cos, sin = math.cos(angle) / zoom, math.sin(angle) / zoom
     sign = -1.0 if mirror else 1.0
     linear = np.array([[sign * cos, -sin], [sign * sin, cos]])
+    whole_pixels = settings.scale == (1.0, 1.0) and settings.rotate_deg == 0
+    if whole_pixels:  # the cosine of a right angle is not quite 0
+        linear = np.round(linear)
     # The crop's reach in the picture along each axis; its centre stays so far from the border,
     # or in the middle where the picture is smaller than the crop.
     crop_px, sides = aim.crop_px, (width, height)
@@ -174,8 +179,9 @@ def _draw_matrix(
         away = _INSIDE * crop_px / 2 / zoom
         wanted = [at + 0.5 + rng.uniform(-away, away) for at in reversed(aim.pixel)]
         center = [float(np.clip(c, low, high)) for c, low, high in zip(wanted, lowest, highest, strict=True)]
-    if settings.scale == (1.0, 1.0) and settings.rotate_deg == 0:
-        # Whole pixels: nothing is interpolated, the crop is a copy.
+        if not _holds(linear, center, aim):  # a corner of the picture, which a turned crop does not reach from within
+            center = wanted
+    if whole_pixels:  # nothing is interpolated, the crop is a copy
         center = [
             crop_px / 2 + (int(rng.integers(side - crop_px + 1)) if aim.pixel is None else math.floor(c - crop_px / 2))
             if side >= crop_px
@@ -185,6 +191,12 @@ def _draw_matrix(
     middle = np.full(2, (crop_px - 1) / 2)
     offset = np.array(center) - 0.5 - linear @ middle
     return np.column_stack([linear, offset])
+
+
+def _holds(linear_22: npt.NDArray[np.float64], center: list[float], aim: Aim) -> bool:
+    """Whether a crop around that centre (x, y) has the pixel that it is aimed at."""
+    away = np.array([at + 0.5 for at in reversed(aim.pixel or ())]) - center
+    return bool(np.abs(np.linalg.solve(linear_22, away)).max() <= aim.crop_px / 2)
 
 
 def _photometric(x_HWC: F32, settings: AugmentSettings, rng: np.random.Generator) -> F32:

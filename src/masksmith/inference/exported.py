@@ -17,7 +17,7 @@ from masksmith import files
 from masksmith.classes import ClassTable, Encoding, Entry
 from masksmith.data.preprocessing import Preprocessing
 from masksmith.errors import EnvironmentFault, RunError
-from masksmith.inference import tiler, views
+from masksmith.inference import tiler
 from masksmith.inference.runtimes import fault, ort
 from masksmith.inference.runtimes.threads import PerThreads
 from masksmith.inference.segmenter import Segmenter
@@ -90,7 +90,7 @@ class Exported(Segmenter):
                 received=runtime,
                 remedy="leave the runtime out, or give the run in place of the file",
             )
-        self.runtime, self._answer = "onnxruntime", views.mean(self._windows, self.tta)
+        self.runtime, self._answer = "onnxruntime", self._averaged(self._windows)
         return self.runtime
 
     def blocks(

@@ -66,8 +66,8 @@ class Segmenter(Answering):
         self.quantized: Path | None = None
         """Where its int8 graph lies, if one was made; read when a runtime of it is asked for."""
         self.runtime = "torch"
-        self._answer = views.mean(
-            tiler.torch_answer(self.network, self.precision, overlapping=model.table.overlapping), tta
+        self._answer = self._averaged(
+            tiler.torch_answer(self.network, self.precision, overlapping=model.table.overlapping)
         )
 
     @property
@@ -131,7 +131,12 @@ class Segmenter(Answering):
 
     def take(self, name: str, answer: Answer) -> None:
         """Compute by ``answer`` of the runtime ``name`` from now on."""
-        self.runtime, self._answer = name, views.mean(answer, self.tta)
+        self.runtime, self._answer = name, self._averaged(answer)
+
+    def _averaged(self, answer: Answer) -> Answer:
+        """The mean of an answer over the mirror images that were asked for."""
+        network = self.network
+        return views.mean(answer, self.tta, grid_px=network.stride if network.padding == "same" else 1)
 
     def _int8_graph(self, runtime: str) -> bytes | None:
         """What the runtime needs of it; nothing where its libraries are missing, which is told before."""

@@ -129,15 +129,20 @@ def _shares(found: list[Span], side: int) -> list[Span]:
 
 
 def _unpadded(network: UNet, side: int, tile: int) -> list[Span]:
-    """A "valid" network brings its own context, mirrored at the border of the picture."""
+    """A "valid" network brings its own context, mirrored at the border of the picture.
+
+    Where it interpolates, windows overlap by what that leaves unsure at borders inside the picture.
+    """
+    unsure = field.unsure_px(network)
     before, after = field.margins(network, side)
     whole = np.pad(np.arange(side), (before, after), mode="reflect" if side > 1 else "edge")
     found = []
     for begin in range(0, side, tile):
-        kept = min(tile, side - begin)
-        rest = len(whole) - begin
-        size = next((n for n in range(kept, rest) if network.is_exact(n) and network.output_size(n) >= kept), rest)
-        found.append(Span(whole[begin : begin + size], begin, 0, np.ones(kept, np.float32)))
+        kept, skip = min(tile, side - begin), min(begin, unsure)
+        low, wanted = begin - skip, skip + kept + unsure
+        rest = len(whole) - low
+        size = next((n for n in range(kept, rest) if network.is_exact(n) and network.output_size(n) >= wanted), rest)
+        found.append(Span(whole[low : low + size], begin, skip, np.ones(kept, np.float32)))
     return found
 
 

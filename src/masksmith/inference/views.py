@@ -1,11 +1,13 @@
 """Test-time augmentation: the mean over mirror images of a window, each turned back.
 
-Rule: every view costs as much time as the first.
+Rule: every view costs as much time as the first, and pools the pixels that the first pools: a window's views are
+then those of the picture that it is cut from.
 """
 
 from __future__ import annotations
 
 import numpy as np
+import torch.nn.functional as F
 from torch import Tensor
 
 from masksmith.errors import unknown_name
@@ -24,8 +26,14 @@ VIEWS: dict[str, tuple[_View, ...]] = {
 """Views by name: the picture itself; it and its mirror image from left to right; all eight ways to lay it."""
 
 
-def mean(answer: Answer, name: str) -> Answer:
+def mean(answer: Answer, name: str, *, grid_px: int = 1) -> Answer:
     """The answer as the mean over the views of that name.
+
+    Args:
+        answer: of one view.
+        name: a key of ``VIEWS``.
+        grid_px: sides are padded to a multiple of so many pixels before they are laid, as the network does with
+            sides as they are: it would pad the other end of a mirror image, and pool other pixels together.
 
     Raises:
         RecipeError: no such name.
@@ -37,9 +45,11 @@ def mean(answer: Answer, name: str) -> Answer:
         return answer
 
     def averaged(x_BCHW: Tensor) -> F32:
+        height, width = x_BCHW.shape[-2:]
         total = answer(x_BCHW)
+        padded_BCHW = F.pad(x_BCHW, (0, -width % grid_px, 0, -height % grid_px), mode="replicate")
         for view in chosen[1:]:
-            total = total + _back(answer(_laid(x_BCHW, view)), view)
+            total = total + _back(answer(_laid(padded_BCHW, view)), view)[..., :height, :width]
         out: F32 = total / np.float32(len(chosen))
         return out
 

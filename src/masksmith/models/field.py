@@ -38,7 +38,7 @@ class _Levels:
         self.stem = network.stem
         self.reach = network.convs_per_block  # of a block: one pixel for each 3×3 convolution
         self.deepest = len(network.channels) - 1
-        self.wide = any(isinstance(m, Resample) and m.mode == "bilinear" for m in network.modules())
+        self.wide = _is_wide(network)
 
     def of_output(self, span: Span) -> Span:
         """Of pixels of the network's output, those of its input."""
@@ -58,6 +58,19 @@ class _Levels:
     def _encoder(self, level: int, span: Span) -> Span:
         first, last = span[0] - self.reach, span[1] + self.reach
         return (first, last) if level == 0 else self._encoder(level - 1, (2 * first, 2 * last + 1))
+
+
+def _is_wide(network: UNet) -> bool:
+    """Whether a step up takes neighbours of the coarser pixel too."""
+    return any(isinstance(m, Resample) and m.mode == "bilinear" for m in network.modules())
+
+
+def unsure_px(network: UNet) -> int:
+    """How many answers at each border of a "valid" network's window more of the picture around it would change.
+
+    Interpolation lacks a neighbour there: of n such pixels the next step up makes 2n + 1. Rounded up to what is pooled.
+    """
+    return int(2 ** (len(network.channels) - 1)) if _is_wide(network) else 0
 
 
 def margins(network: UNet, side: int) -> tuple[int, int]:
