@@ -237,6 +237,20 @@ def test_names_are_read_through_the_names_of_the_file() -> None:
     assert table.ignoring(["dog"]).encode(raw, "m.json", ("dog", "void", "sky", "tree"))[0, 0] == IGNORE
 
 
+@pytest.mark.parametrize("name", ["Background", "_background_", " background"])
+def test_what_no_drawn_region_covers_is_the_background_however_it_is_written(name: str) -> None:
+    table = ClassTable((Entry(name, (0, 0, 0), 0), Entry("car", (9, 9, 9), 1)), "name")
+    assert table.encode(np.array([[0, 1]]), "m.json", ("background", "car")).tolist() == [[0, 1]]
+
+
+@pytest.mark.parametrize("name", ["", "ce\tll", "a\x1b[2J", "\ud800cell"])
+def test_names_that_cannot_be_shown_or_written_are_refused(name: str) -> None:
+    """A training would end in a model that nobody can load."""
+    with pytest.raises(InputError, match="can be shown and written") as told:
+        ClassTable((Entry("sky", BLUE, 0), Entry(name, GREEN, 1)))
+    assert str(told.value).isprintable()
+
+
 def test_instances_are_all_one_class() -> None:
     table = ClassTable(make_entries(["ground", "thing"], [0, 1]), "instances")
     assert table.encode(np.array([[0, 1, 2, 65535]]), "m").tolist() == [[0, 1, 1, 1]]

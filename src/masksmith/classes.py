@@ -100,6 +100,14 @@ class ClassTable:
                     received=f"{min(twice)!s} twice",
                     remedy="correct the class table",
                 )
+        odd = next((e.name for e in self.entries if not _is_name(e.name)), None)
+        if odd is not None:
+            raise InputError(
+                where="class table",
+                expected="names of letters that can be shown and written",
+                received=f"{odd!a}",
+                remedy="give the class a name without control characters where it is annotated",
+            )
 
     @property
     def classes(self) -> tuple[Entry, ...]:
@@ -138,6 +146,10 @@ class ClassTable:
         """Key -> class index, or ``IGNORE``."""
         if self.encoding == "name":
             known = {e.name: IGNORE for e in self.ignored} | {e.name: i for i, e in enumerate(self.classes)}
+            # Drawn regions call it so, however the table writes it ("Background", "_background_").
+            for name, answer in list(known.items()):
+                if name.strip().strip("_").casefold() == "background":
+                    known.setdefault("background", answer)
             return {local: known[name] for local, name in enumerate(names) if name in known}
         answers = {self._key(e): IGNORE for e in self.ignored}
         return answers | {self._key(e): index for index, e in enumerate(self.classes)}
@@ -320,6 +332,11 @@ class ClassTable:
         return out.getvalue()
 
 
+def _is_name(name: str) -> bool:
+    """Whether a class may be called so: a terminal obeys control characters, and half letters cannot be written."""
+    return bool(name) and not any(c < " " or c == "\x7f" or "\ud800" <= c <= "\udfff" for c in name)
+
+
 def make_entries(names: Sequence[str], values: Sequence[int] | None = None) -> tuple[Entry, ...]:
     """Classes with colours of ours, for masks that bring none."""
     wanted = range(len(names)) if values is None else values
@@ -405,7 +422,7 @@ def _entry(row: dict[str, str], number: int) -> Entry:
     name = row["name"]
     if not name:
         raise ValueError(f"row {number + 1} has no name")
-    if any(letter < " " or letter == "\x7f" for letter in name):  # a terminal would obey them
+    if not _is_name(name):
         raise ValueError(f"control characters in the name {name!a}")
     role = row.get("role") or ("ignore" if name.lower() in IGNORED_NAMES else "class")
     if role not in {"class", "ignore"}:
