@@ -15,7 +15,7 @@ import numpy as np
 import torch
 
 from masksmith.data.batches import PairReader
-from masksmith.inference.runtimes import graph
+from masksmith.inference.runtimes import graph, ort
 from masksmith.inference.segmenter import Segmenter
 from masksmith.inference.tiler import F32, torch_answer
 from masksmith.models.unet import UNet
@@ -76,6 +76,7 @@ def quantized(network: UNet, given: Iterator[F32], *, overlapping: bool) -> byte
         given: windows as the graph is given them.
         overlapping: whether each class has a probability of its own.
     """
+    ort.library()
     from onnxruntime import quantization
 
     with tempfile.TemporaryDirectory(prefix="masksmith-") as folder, _quiet():
@@ -111,9 +112,8 @@ class _Reader:
 def _simplified(content: bytes, path: Path) -> str:
     """Write the graph with constants computed and norms in the weights where that is possible; its last convolution."""
     import onnx
-    import onnxruntime
 
-    onnxruntime.disable_telemetry_events()  # which its builds for Windows have
+    onnxruntime = ort.library()
     options = onnxruntime.SessionOptions()
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC
     options.optimized_model_filepath = str(path)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import gc
+import os
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -185,3 +188,30 @@ def test_openvino_never_reports_its_use(monkeypatch: pytest.MonkeyPatch) -> None
     telemetry = pytest.importorskip("openvino_telemetry", reason="this build of OpenVINO reports nothing at all")
     monkeypatch.setattr(telemetry.Telemetry, "init", lambda *_, **__: pytest.fail("it reports home"))
     runtimes.build("openvino", network(), Setup("fp32"))(torch.randn(1, 2, 16, 16))
+
+
+def test_onnxruntime_notes_nothing_of_its_use(tmp_path: Path) -> None:
+    """Its builds for Linux keep a database of what was done, until somebody lets them send it."""
+    need("onnxruntime")
+    code = (
+        "import torch; from masksmith.inference import runtimes; from masksmith.models.unet import UNet;"
+        "made = UNet(in_channels=1, num_classes=2, depth=1, width=4).eval();"
+        "runtimes.build('onnxruntime', made, runtimes.Setup('fp32'))(torch.zeros(1, 1, 8, 8))"
+    )
+    places = {"HOME": tmp_path, "XDG_CACHE_HOME": tmp_path / "cache", "TMPDIR": tmp_path / "temporary"}
+    places["TMPDIR"].mkdir()
+    subprocess.run([sys.executable, "-c", code], check=True, env=os.environ | {k: str(v) for k, v in places.items()})
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
+
+
+def test_exports_leave_no_sizes_behind() -> None:
+    need("onnxruntime")
+    from torch.fx.experimental.symbolic_shapes import ShapeEnv
+
+    def kept() -> int:
+        gc.collect()
+        return sum(type(found) is ShapeEnv and bool(vars(found)) for found in gc.get_objects())
+
+    before = kept()
+    graph.exported(network(), overlapping=False)
+    assert kept() == before

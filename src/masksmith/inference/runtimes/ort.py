@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from masksmith.inference.runtimes import graph
@@ -25,11 +27,19 @@ def quantized(network: UNet, setup: Setup) -> Answer:
     return _build(network, setup, setup.quantized or b"")
 
 
-def sessions(content: bytes) -> PerThreads[Any]:
-    """A session of ONNX Runtime for a graph, with as many threads as PyTorch has."""
+def library() -> ModuleType:
+    """``onnxruntime``, which from then on notes and sends nothing about its use."""
+    # Its builds for Linux open a database for it at the first session, unless this is set before they are loaded.
+    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
     import onnxruntime
 
-    onnxruntime.disable_telemetry_events()  # which its builds for Windows have
+    onnxruntime.disable_telemetry_events()  # those for Windows
+    return onnxruntime  # type: ignore[no-any-return]  # onnxruntime has no types
+
+
+def sessions(content: bytes) -> PerThreads[Any]:
+    """A session of ONNX Runtime for a graph, with as many threads as PyTorch has."""
+    onnxruntime = library()
 
     def build(threads: int) -> Any:  # noqa: ANN401 - onnxruntime has no types
         options = onnxruntime.SessionOptions()
