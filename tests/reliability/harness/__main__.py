@@ -34,18 +34,24 @@ class Part:
 
     many: int
     about: str
+    picture: str = ""
+    """What the page shows of it."""
 
 
 PARTS: dict[str, Part] = {
     "kills": Part(200, "Trainings killed (`kill -9`) at random moments, a quarter of them within the writing of a state; resumed, the weights have the sha256 of a training that nobody stopped"),
     "signals": Part(100, "Trainings ended by SIGTERM or Ctrl-C: out within ten seconds, and resumed to the same weights"),
     "replacing": Part(1000, "Kills while a file is replaced: the old content or the new one, whole"),
-    "machine_faults": Part(0, "Each opening, writing, syncing and renaming of a file in train, predict, evaluate and export failing with ENOSPC, EIO or EACCES: one sentence, and nothing half-written"),
-    "full_disk": Part(1, "A real disk of 4 MB that is full, and a folder that disappears"),
+    "machine_faults": Part(0, "Each site of opening, writing, syncing and renaming of a file in train, predict, evaluate and export failing with ENOSPC, EIO or EACCES: one sentence, and nothing half-written"),
+    "full_disk": Part(10, "A real disk of 4 MB that is full, and a folder that disappears"),
     "catalogue": Part(0, "Odd pictures through Python, the command line and HTTP: exactly the pixels that are documented, or one sentence ([what each gives](odd-pictures.md))"),
     "fuzz_pictures": Part(1_000_000, "Pictures of all formats with bytes changed at random: a picture or our own error, within a second"),
     "fuzz_models": Part(1_000_000, "Model files with bytes changed at random: refused, each of them"),
     "recipes": Part(20_000, "Recipes made of anything: all faults in one sentence each, no traceback"),
+    "tiling": Part(5000, "Pictures of any size cut into windows of any size, through networks of any structure, by windows, mirror images and several networks and from file to file: as the whole picture"),
+    "augmenting": Part(5000, "Crops flipped, turned, zoomed and lit at random: picture and mask together to the pixel"),
+    "labelling": Part(5000, "Masks written in each format and read back, by masksmith and by others' readers, and annotations written by hand: pixel by pixel the same"),
+    "endurance": Part(30, "One process that trains, resumes, evaluates and predicts for so many minutes, with broken pictures and other runtimes between", "![Memory in MiB with its straight line, and open files and threads, of one process over thirty minutes of training and predicting](images/endurance.svg)"),
 }  # fmt: skip
 
 
@@ -107,7 +113,7 @@ def page(kept: dict[str, dict[str, object]]) -> str:
         assert isinstance(faults, list | tuple)
         lines += [f"## {name.replace('_', ' ').capitalize()}", "", f"{part.about}.", "", "| | |", "| --- | ---: |"]
         lines += [f"| {what} | {_number(count)} |" for what, count in counts.items()]
-        lines += [f"| **found** | **{len(faults)}** |", ""]
+        lines += [f"| **found** | **{len(faults)}** |", "", *([part.picture, ""] if part.picture else [])]
         lines += [f"- {fault}" for fault in faults[:20]] + ([""] if faults else [])
         lines += [f"{told['date']}, commit {told['commit']}, {told['machine']}, {told['seconds']} s.", ""]
     return "\n".join(lines)

@@ -30,6 +30,9 @@ static int chosen_kind, chosen_error;
 static long chosen_number;
 static unsigned lasting; /* a bit for each kind that fails too once the first has */
 static char first[PATH_MAX];
+/* A line for each counted call, "kind path", where none is to fail. */
+static char told[1 << 20];
+static atomic_size_t told_length;
 
 void failing_arm(const char *folder, int kind, long number, int error, unsigned after) {
     snprintf(watched, sizeof watched, "%s", folder);
@@ -39,18 +42,26 @@ void failing_arm(const char *folder, int kind, long number, int error, unsigned 
 }
 
 void failing_disarm(void) { atomic_store(&armed, 0); }
-long failing_calls(int kind) { return atomic_load(&calls[kind]); }
 long failing_failed(void) { return atomic_load(&failed); }
 const char *failing_first(void) { return first; }
+const char *failing_told(void) { return told; }
 
 static int is_below(const char *path) {
     return !strncmp(path, watched, watched_length) && (path[watched_length] == '/' || !path[watched_length]);
+}
+
+static void tell(int kind, const char *path) {
+    char line[PATH_MAX + 8];
+    size_t length = snprintf(line, sizeof line, "%d %s\n", kind, path);
+    size_t at = atomic_fetch_add(&told_length, length);
+    if (at + length < sizeof told) memcpy(told + at, line, length);
 }
 
 /* Whether the call is to fail; errno is set then. */
 static int fails(int kind, const char *path) {
     if (!is_below(path)) return 0;
     long number = atomic_fetch_add(&calls[kind], 1) + 1;
+    if (chosen_kind < 0) tell(kind, path);
     if (kind == chosen_kind && number == chosen_number) atomic_store(&tripped, 1);
     else if (!atomic_load(&tripped) || !(lasting >> kind & 1)) return 0;
     if (atomic_fetch_add(&failed, 1) == 0) snprintf(first, sizeof first, "%s", path);

@@ -221,6 +221,11 @@ def check(many: int, folder: Path, seed: int = 0) -> Outcome:
         except Exception as error:
             faults.append(f"{type(error).__name__}: {str(error)[:600]} of {content[:300]!r} {more!r:.200}, seed {seed}")
             took = time.process_time() - begun
+        if took > fenced.MOST_S:  # the collector of garbage has its own times: an input that is slow is so twice
+            begun = time.process_time()
+            with contextlib.suppress(Exception):
+                judge(path, more, told)
+            took = min(took, time.process_time() - begun)
         slowest = max(slowest, took)
         if took > fenced.MOST_S:
             faults.append(f"{took:.1f} s for {content[:200]!r} {more!r:.200}")

@@ -66,8 +66,8 @@ class Done:
     """Its exit code; negative: the signal that ended it."""
     out: str
     error: str
-    calls: Mapping[str, int]
-    """How many of each kind there were in the watched folder."""
+    calls: Sequence[tuple[str, str]]
+    """(kind, path) of each in the watched folder, in their order; where none was to fail."""
     failed: int = 0
     first: str = ""
     """The file of the first that failed."""
@@ -133,7 +133,7 @@ class Warm:
             environment=dict(environment or {}),
             patches=dict(patches or {}),
         )
-        found: dict[str, Any] = {"calls": {}}
+        found: dict[str, Any] = {"calls": ()}
         with suppress(OSError, ValueError):  # of a process that was ended
             found = json.loads((self.folder / "result").read_text())
         out, error = ((self.folder / name).read_text(errors="replace") for name in ("stdout", "stderr"))
@@ -194,8 +194,8 @@ def _command(request: Mapping[str, Any]) -> None:
 
     library = ctypes.CDLL(os.environ["LD_PRELOAD"]) if "LD_PRELOAD" in os.environ else None
     if library is not None:
-        library.failing_first.restype = ctypes.c_char_p
-        library.failing_calls.restype = library.failing_failed.restype = ctypes.c_long
+        library.failing_first.restype = library.failing_told.restype = ctypes.c_char_p
+        library.failing_failed.restype = ctypes.c_long
         kind, number, error, after = request["fault"]
         library.failing_arm(os.fsencode(request["watched"]), kind, ctypes.c_long(number), error, ctypes.c_uint(after))
     try:
@@ -205,10 +205,11 @@ def _command(request: Mapping[str, Any]) -> None:
         code = 71
     sys.stdout.flush()
     sys.stderr.flush()
-    found: dict[str, object] = {"calls": {}, "modules": list(sys.modules)}
+    found: dict[str, object] = {"calls": (), "modules": list(sys.modules)}
     if library is not None:
         library.failing_disarm()
-        found["calls"] = {kind: library.failing_calls(number) for number, kind in enumerate(KINDS)}
+        lines = (line.partition(" ") for line in os.fsdecode(library.failing_told()).splitlines())
+        found["calls"] = [(KINDS[int(kind)], path) for kind, _, path in lines]
         found |= {"failed": library.failing_failed(), "first": os.fsdecode(library.failing_first())}
     (told / "result").write_text(json.dumps(found))
     os._exit(code)
