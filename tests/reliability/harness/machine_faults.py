@@ -9,12 +9,14 @@ sentence that names the file and what is wrong; every file that it leaves is who
 from __future__ import annotations
 
 import errno
+import os
 import random
 import re
 import shutil
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -147,29 +149,43 @@ class Place:
 def check(many: int, folder: Path, seed: int = 0) -> Outcome:
     """At most ``many`` trials for each command, spread evenly over all that there are; 0: all of them.
 
-    Each site fails with each error, once alone and once with all that the error concerns from then on.
+    Each site of a call that writes fails with each error, once alone and once with all that the error concerns from
+    then on; those that only read have these by turns. Commands are tried side by side, each in a place of its own.
     """
     library = build(folder)
     if library is None:
         return Outcome({"no C compiler, or no Linux": 0})
+    began = time.monotonic()
+
+    def tried(name: str) -> tuple[Counter[str], list[str]]:
+        return _tried(name, library, folder / name.replace(" ", "-").replace(",", ""), many, seed)
+
+    with ThreadPoolExecutor(os.cpu_count()) as threads:
+        told = list(threads.map(tried, COMMANDS))
+    counts = sum((counted for counted, _ in told), Counter[str]())
+    faults = [fault for _, found in told for fault in found]
+    return Outcome({**counts, "seconds": round(time.monotonic() - began)}, tuple(faults))
+
+
+def _tried(name: str, library: Path, folder: Path, many: int, seed: int) -> tuple[Counter[str], list[str]]:
+    """What was counted of one command, and what was wrong."""
     counts: Counter[str] = Counter()
     faults: list[str] = []
-    began = time.monotonic()
+    command = COMMANDS[name]
     with Warm(folder / "told", library) as warm:
         place = Place(folder / "place", warm)
         before = snapshot(place.path / "data")
-        for name, command in COMMANDS.items():
-            sound, calls = place.sound(command)
-            numbers = _sites(calls, random.Random(seed))
-            counts[f"{name}: calls that can fail"] = len(calls)
-            counts[f"{name}: sites"] = sum(len(found) for found in numbers.values())
-            for trial in _chosen(list(_trials(numbers)), many, seed):
-                said = _try(place, command, sound, trial, counts)
-                counts[f"{name}: trials"] += 1
-                faults += [f"{name}, {trial}: {what}" for what in said]
+        sound, calls = place.sound(command)
+        numbers = _sites(calls, random.Random(seed))
+        counts[f"{name}: calls that can fail"] = len(calls)
+        counts[f"{name}: sites"] = sum(len(found) for found in numbers.values())
+        for trial in _chosen(list(_trials(numbers)), many, seed):
+            said = _try(place, command, sound, trial, counts)
+            counts[f"{name}: trials"] += 1
+            faults += [f"{name}, {trial}: {what}" for what in said]
         if snapshot(place.path / "data") != before:
-            faults.append("the data are no longer what they were")
-    return Outcome({**counts, "seconds": round(time.monotonic() - began)}, tuple(faults))
+            faults.append(f"{name}: the data are no longer what they were")
+    return counts, faults
 
 
 def _sites(calls: Sequence[tuple[str, str]], rng: random.Random) -> dict[str, list[int]]:
@@ -191,9 +207,10 @@ def _sites(calls: Sequence[tuple[str, str]], rng: random.Random) -> dict[str, li
 
 def _trials(numbers: Mapping[str, Sequence[int]]) -> Iterator[Fault]:
     for kind in KINDS:
-        for number in sorted(numbers[kind]):
-            for error in _ERRORS.get(kind, _ALL_ERRORS):
-                yield from (Fault(kind, number, error, lasting) for lasting in (False, True))
+        ways = [(error, lasting) for error in _ERRORS.get(kind, _ALL_ERRORS) for lasting in (False, True)]
+        for turn, number in enumerate(sorted(numbers[kind])):
+            chosen = [ways[turn % len(ways)]] if kind in _READING else ways
+            yield from (Fault(kind, number, error, lasting) for error, lasting in chosen)
 
 
 def _chosen(trials: Sequence[Fault], many: int, seed: int) -> list[Fault]:
