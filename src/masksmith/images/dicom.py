@@ -111,7 +111,11 @@ def _pixels(dataset: Any, path: Path) -> Pixels:  # noqa: ANN401 - pydicom has n
             received=syntax.name,
             remedy="save it uncompressed (explicit VR little endian)",
         )
-    return np.asarray(pixel_array(dataset))
+    pixels = np.asarray(pixel_array(dataset))
+    # pydicom takes more pixels than were promised for more frames.
+    if pixels.shape[:2] != (dataset.Rows, dataset.Columns):
+        raise ValueError(f"pixels of shape {pixels.shape} for {dataset.Columns}×{dataset.Rows}")
+    return pixels
 
 
 def _kind(dataset: Any) -> str:  # noqa: ANN401

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import math
+import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -81,7 +82,7 @@ def read(path: Path) -> Picture:
     """All pixels, upright; tifffile raises whatever it raises about broken files."""
     with tifffile.TiffFile(path) as file:
         source = _source(file, path)
-        return _finished(_channels_last(source.series.asarray(), source.axes), source, path)
+        return _finished(_channels_last(_stored(source.series), source.axes), source, path)
 
 
 def read_window(path: Path, window: Window) -> Picture:
@@ -100,8 +101,15 @@ def read_window(path: Path, window: Window) -> Picture:
                 received=f"{width}×{height} pixels that can only be decoded at once",
                 remedy="save it as a tiled TIFF, or cut it into parts",
             )
-        array = source.series.asarray()
-        return _finished(_channels_last(array, source.axes), source, path).crop(window)
+        return _finished(_channels_last(_stored(source.series), source.axes), source, path).crop(window)
+
+
+def _stored(series: tifffile.TiffPageSeries) -> npt.NDArray[Any]:
+    """All samples; tifffile gives those that there are where the file says that there are more."""
+    array = series.asarray()
+    if array.shape != series.shape:
+        raise ValueError(f"samples of shape {array.shape} in place of {series.shape}")
+    return array
 
 
 def _channels_last(array: npt.NDArray[Any], axes: str) -> npt.NDArray[Any]:
@@ -148,7 +156,27 @@ def _nodata(page: tifffile.TiffPage, dtype: np.dtype[Any]) -> float | None:
     return value if limits.min <= value <= limits.max else None
 
 
+def _check_chain(file: tifffile.TiffFile) -> None:
+    """Raise for pages that lead back to an earlier one; tifffile would go round for ever."""
+    form, handle, at = file.tiff, file.filehandle, file.pages.first.offset
+    seen: set[int] = set()
+    while at and at not in seen:
+        seen.add(at)
+        handle.seek(at)
+        count = handle.read(form.tagnosize)
+        if len(count) < form.tagnosize:
+            return
+        handle.seek(at + form.tagnosize + form.tagsize * struct.unpack(form.tagnoformat, count)[0])
+        following = handle.read(form.offsetsize)
+        if len(following) < form.offsetsize:
+            return
+        at = struct.unpack(form.offsetformat, following)[0]
+    if at:
+        raise ValueError("its pages lead back to an earlier one")
+
+
 def _source(file: tifffile.TiffFile, path: Path) -> _Source:
+    _check_chain(file)
     # Smaller copies and transparency masks of the same picture stand in a file as further series.
     pictures = [s for s in file.series if not (s.keyframe.is_reduced or s.keyframe.is_mask)] or file.series[:1]
     if len(pictures) > 1:
