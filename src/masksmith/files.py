@@ -222,22 +222,31 @@ def make_folder(path: Path) -> None:
         InputError: a file stands where a folder is needed.
         EnvironmentFault: no permission, a full disk, or a folder that is held and was removed.
     """
-    gone = next((folder for folder in _held if path.is_relative_to(folder) and not folder.is_dir()), None)
-    if gone is not None:
-        raise EnvironmentFault(
-            where=gone,
-            expected="the folder of this work until its end",
-            received="none: it was removed or renamed meanwhile",
-            remedy="begin again, in a folder that stays",
-        )
+    home = next((folder for folder in _held if path.is_relative_to(folder)), None)
     try:
-        path.mkdir(parents=True, exist_ok=True)
+        if home is None:
+            path.mkdir(parents=True, exist_ok=True)
+            return
+        # Only what is below: what is looked for and then made could be removed in between.
+        for depth in range(1, len(path.relative_to(home).parts) + 1):
+            Path(home, *path.relative_to(home).parts[:depth]).mkdir(exist_ok=True)
+        if path == home and not home.is_dir():
+            raise FileNotFoundError
     except (FileExistsError, NotADirectoryError) as error:
         raise InputError(
             where=path,
             expected="a folder to write to",
             received="a path that leads through a file",
             remedy="give another output folder",
+        ) from error
+    except FileNotFoundError as error:
+        if home is None:
+            raise not_writable(path, error) from error
+        raise EnvironmentFault(
+            where=home,
+            expected="the folder of this work until its end",
+            received="none: it was removed or renamed meanwhile",
+            remedy="begin again, in a folder that stays",
         ) from error
     except OSError as error:
         raise not_writable(path, error) from error

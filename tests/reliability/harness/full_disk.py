@@ -140,7 +140,7 @@ def _removed(place: Place, name: str, mark: str) -> list[str] | None:
     finally:
         ended.set()
         thread.join()
-    if not (place.out / "gone").exists():  # it was quicker
+    if not (place.out / "gone").exists() or (not done.code and not target.exists()):  # it was quicker
         return None
     said = [f"{target.name} is there again"] if target.exists() else []
     if done.code != 3 or str(target) not in done.error or len(done.error.strip().splitlines()) != 1:
