@@ -13,6 +13,7 @@ import os
 import shutil
 import signal
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -74,6 +75,8 @@ class Marks:
         """Begin; ``last`` is the moment of state writes that the process does not outlive."""
         self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
         self._inside, self._last, self._moments = [""], last, Moments(-1 if last is None else last)
+        self.trained = 0.0
+        """When the training had ended (``time.monotonic``)."""
         self.outside("starting")
 
     def outside(self, word: str) -> None:
@@ -98,6 +101,7 @@ class Marks:
                 return function(*values, **named)
             finally:
                 sys.setprofile(None)
+                self.trained = time.monotonic() if word == "training" else self.trained
                 self._inside.pop()
                 self._note()
 
@@ -135,8 +139,10 @@ def child(ready: Callable[[], object], words: list[str], path: str, last: int | 
 
     show.Show.stop_on_signals, show.Show._ask_to_stop = listens, is_asked  # type: ignore[method-assign]
     ready()
+    begun = time.monotonic()
     code = cli.main(words)
     marks.outside("end of the program")
+    Path(f"{path}-seconds").write_text(json.dumps([marks.trained - begun, time.monotonic() - begun]))
     return code
 
 
@@ -161,10 +167,16 @@ class Bench:
         ended = self.run(self.start, last=10**9)
         if ended.code:
             raise AssertionError(f"a training that nothing disturbs has ended with code {ended.code}: {ended.error}")
-        self.duration_s, self.worked_s = ended.lasted_s, ended.worked_s
         self.moments = int(self._marks.read_text()[_WORD : _WORD + _NUMBER])
         self.path.rename(self._whole)
         self.expected = kept(self._whole)
+        ended = self.run(self.start)  # once more for the clock: the first has looked at the data for all later ones
+        if differing := self.differing():
+            raise AssertionError(f"two trainings that nothing disturbs differ: {', '.join(differing)}")
+        # To the last step, and to the end of the work; a program with so many modules takes as long again to end.
+        self.trained_s, self.duration_s = json.loads(Path(f"{self._marks}-seconds").read_text())
+        self.slowness = max(1.0, ended.lasted_s / ended.worked_s)
+        """How much longer than its work anything takes, beside other programs."""
 
     def run(self, words: list[str], *, last: int | None = None, end: tuple[int, float] | None = None) -> Ended:
         """Run the command line in a child."""
