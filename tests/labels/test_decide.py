@@ -251,6 +251,17 @@ def test_table_names_the_bands_where_one_is_for_the_background(tmp_path: Path) -
     np.testing.assert_array_equal(read_mask(tmp_path / "m.tif", decision.table), TRUTH)
 
 
+def test_colours_of_zeros_and_ones_are_not_taken_for_bands(tmp_path: Path) -> None:
+    """Band by band, green would be the second class and red the first, whatever the table says."""
+    colors = np.uint8([[0, 0, 0], [0, 1, 0], [1, 0, 0]])
+    seen = [scan(write_image(tmp_path / "m.png", colors[TRUTH]))]
+    rows = tuple(
+        Entry(name, tuple(map(int, color)), i) for i, (name, color) in enumerate(zip("abc", colors, strict=True))
+    )
+    with pytest.raises(DataError, match="255 in place of 1"):
+        decide(seen, rows)
+
+
 def test_table_names_the_bands_where_the_background_has_none(tmp_path: Path) -> None:
     decision = decided(tmp_path, bands_of(TRUTH, 1, 4), FIVE, ending=".tif")
     assert decision.kind == "bands"

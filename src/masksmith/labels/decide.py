@@ -158,6 +158,13 @@ def _with_table(scans: Sequence[MaskScan], given: tuple[Entry, ...]) -> Decision
     if by_color is not None and (colored or (fits_color and any(s.from_palette for s in scans))):
         kind = "palette" if all(s.from_palette for s in scans) else "color"
         return Decision(by_color, kind, "the masks are in colour and the class table gives each class one")
+    if by_color is not None and any(s.bands > 1 for s in scans) and all(max(e.color) <= 1 for e in given):
+        raise Unclear(
+            where="class table",
+            expected="colours that are no zeros and ones, since masks of three bands of these are read as one band a class",
+            received=f"{listed(f'{e.name} {e.color}' for e in given)}",
+            remedy="give the colours 255 in place of 1, in the masks and in the table",
+        ).of("class table")
     if shifted := _bands_from_one(scans, given, values):
         return shifted
     if values <= {e.value for e in given}:
