@@ -144,20 +144,17 @@ class Run:
         Raises:
             RunError: split.csv is missing or damaged.
         """
+        if not self.split_file.is_file():
+            raise self._unlisted("no such file")
         try:
             part = part_of(self.split_file)
-            pairs = tuple(pairing.pair(part, "skip")[0]) if not part.findings else ()
-        except DataError:
-            part, pairs = None, ()
-        if part is not None and part.findings:
-            raise self._gone(part.findings)
+            if part.findings:
+                raise self._gone(part.findings)
+            pairs = tuple(pairing.pair(part, "skip")[0])
+        except DataError as error:
+            raise self._unlisted(f"a damaged one ({error.received})") from error
         if not pairs:
-            raise RunError(
-                where=self.split_file,
-                expected="the list of pictures of the run",
-                received="a damaged one" if self.split_file.is_file() else "no such file",
-                remedy="name the data folder, as in masksmith evaluate RUN DATA",
-            )
+            raise self._unlisted("one without pictures")
         return Dataset(pairs[0].image.parent, "as in the run", pairs, self.read_table().entries)
 
     def read_table(self) -> ClassTable:
@@ -169,6 +166,14 @@ class Run:
         path = self.path / "classes.csv"
         encoding, overlapping = classes.read_encoding(path), classes.read_overlapping(path)
         return ClassTable(classes.read_csv(path), encoding, overlapping=overlapping)
+
+    def _unlisted(self, received: str) -> RunError:
+        return RunError(
+            where=self.split_file,
+            expected="the list of pictures of the run",
+            received=received,
+            remedy="name the data folder, as in masksmith evaluate RUN DATA",
+        )
 
     def _gone(self, missing: Sequence[Finding]) -> RunError:
         return RunError(

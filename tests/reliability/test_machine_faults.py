@@ -42,6 +42,10 @@ def test_tables_of_a_run_that_cannot_be_read_are_named(tmp_path: Path) -> None:
         run.read_log()
     with pytest.raises(RunError, match=r"split\.csv: expected"):
         run.parts()
+    with pytest.raises(
+        RunError, match=r"split\.csv: expected the list of pictures of the run, received a damaged one \("
+    ):
+        run.read_dataset()
     with pytest.raises(DataError, match=r"classes\.csv: expected"):
         classes.read_encoding(tmp_path / "classes.csv")
 
