@@ -243,7 +243,18 @@ def test_what_no_drawn_region_covers_is_the_background_however_it_is_written(nam
     assert table.encode(np.array([[0, 1]]), "m.json", ("background", "car")).tolist() == [[0, 1]]
 
 
-@pytest.mark.parametrize("name", ["", "ce\tll", "a\x1b[2J", "\ud800cell"])
+def test_an_ignored_row_does_not_take_the_background_from_a_class() -> None:
+    ignored = Entry("Background", (9, 9, 9), 5, ignored=True)
+    table = ClassTable((ignored, Entry("_background_", (0, 0, 0), 0), Entry("car", (1, 1, 1), 1)), "name")
+    assert table.encode(np.array([[0, 1]]), "m.json", ("background", "car")).tolist() == [[0, 1]]
+
+
+def test_names_that_differ_by_blanks_alone_are_one_name() -> None:
+    with pytest.raises(InputError, match="different name"):
+        ClassTable((Entry("a", BLUE, 0), Entry("a ", GREEN, 1)))
+
+
+@pytest.mark.parametrize("name", ["", " ", "ce\tll", "a\x1b[2J", "\ud800cell"])
 def test_names_that_cannot_be_shown_or_written_are_refused(name: str) -> None:
     """A training would end in a model that nobody can load."""
     with pytest.raises(InputError, match="can be shown and written") as told:

@@ -89,7 +89,7 @@ class ClassTable:
                 else "name each class in classes.csv with the columns name,r,g,b",
             )
         for what, keys in (
-            ("name", [e.name for e in self.classes]),
+            ("name", [e.name.strip() for e in self.classes]),  # tables are read without blanks around
             (self.encoding, [self._key(e) for e in self.entries]),
         ):
             twice = {k for k in keys if list(keys).count(k) > 1}
@@ -100,7 +100,7 @@ class ClassTable:
                     received=f"{min(twice)!s} twice",
                     remedy="correct the class table",
                 )
-        odd = next((e.name for e in self.entries if not _is_name(e.name)), None)
+        odd = next((e.name for e in self.entries if not is_name(e.name)), None)
         if odd is not None:
             raise InputError(
                 where="class table",
@@ -147,7 +147,7 @@ class ClassTable:
         if self.encoding == "name":
             known = {e.name: IGNORE for e in self.ignored} | {e.name: i for i, e in enumerate(self.classes)}
             # Drawn regions call it so, however the table writes it ("Background", "_background_").
-            for name, answer in list(known.items()):
+            for name, answer in sorted(known.items(), key=lambda pair: pair[1]):  # classes before what is ignored
                 if name.strip().strip("_").casefold() == "background":
                     known.setdefault("background", answer)
             return {local: known[name] for local, name in enumerate(names) if name in known}
@@ -332,9 +332,9 @@ class ClassTable:
         return out.getvalue()
 
 
-def _is_name(name: str) -> bool:
+def is_name(name: str) -> bool:
     """Whether a class may be called so: a terminal obeys control characters, and half letters cannot be written."""
-    return bool(name) and not any(c < " " or c == "\x7f" or "\ud800" <= c <= "\udfff" for c in name)
+    return bool(name.strip()) and not any(c < " " or c == "\x7f" or "\ud800" <= c <= "\udfff" for c in name)
 
 
 def make_entries(names: Sequence[str], values: Sequence[int] | None = None) -> tuple[Entry, ...]:
@@ -422,7 +422,7 @@ def _entry(row: dict[str, str], number: int) -> Entry:
     name = row["name"]
     if not name:
         raise ValueError(f"row {number + 1} has no name")
-    if not _is_name(name):
+    if not is_name(name):
         raise ValueError(f"control characters in the name {name!a}")
     role = row.get("role") or ("ignore" if name.lower() in IGNORED_NAMES else "class")
     if role not in {"class", "ignore"}:

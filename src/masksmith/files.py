@@ -222,7 +222,8 @@ def make_folder(path: Path) -> None:
         InputError: a file stands where a folder is needed.
         EnvironmentFault: no permission, a full disk, or a folder that is held and was removed.
     """
-    home = next((folder for folder in _held if path.is_relative_to(folder)), None)
+    around = [folder for folder in _held if path.is_relative_to(folder)]
+    home = max(around, key=lambda folder: len(folder.parts), default=None)  # a fold's own, and not that of all folds
     try:
         if home is None:
             path.mkdir(parents=True, exist_ok=True)

@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 
 from masksmith import files, recipe
-from masksmith.classes import ClassTable, Encoding, Entry
+from masksmith.classes import ClassTable, Encoding, Entry, is_name
 from masksmith.data.preprocessing import Preprocessing
 from masksmith.errors import EnvironmentFault, InputError, RecipeError, RunError
 from masksmith.images.picture import DTYPES
@@ -299,8 +299,7 @@ def _entry(name: str, color: list[int], value: int, ignored: bool) -> Entry:
     numbers = [n for n in (r, g, b, value) if isinstance(n, int) and not isinstance(n, bool)]
     if len(numbers) < 4 or not all(0 <= n < 256 for n in (r, g, b)) or not isinstance(ignored, bool):
         raise ValueError("classes with colours and values")
-    # A terminal would obey control characters, and half letters cannot be written.
-    if not isinstance(name, str) or any(c < " " or c == "\x7f" or "\ud800" <= c <= "\udfff" for c in name):
+    if not isinstance(name, str) or not is_name(name):
         raise ValueError("classes with names")
     return Entry(name, (r, g, b), value, ignored)
 

@@ -10,7 +10,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
+import torch.nn.functional as F
 import yaml
+from torch import Tensor
 
 from exports.runs import EXPORTED, NAMES, write_run
 from masksmith import files, modelfile
@@ -20,6 +23,7 @@ from masksmith.exports.source import Source
 from masksmith.exports.writing import Written
 from masksmith.inference.runtimes import graph
 from masksmith.inference.tiling import Tiling, spans
+from masksmith.models import field
 from masksmith.models.unet import UNet
 
 ROOT = Path(__file__).parents[2]
@@ -154,6 +158,29 @@ def test_sides_are_those_of_prediction(options: dict[str, object]) -> None:
         else:
             assert rule.taken(side) == network._pad(network.head.weight.new_zeros(1, 1, side, side)).shape[-1]
             assert rule.index(side).max() == side - 1
+
+
+@pytest.mark.parametrize("up", ["transpose", "bilinear"])
+def test_tiles_of_a_network_without_padding_have_the_context_that_is_said(up: str) -> None:
+    """A graph mirrors around each tile what such a network loses; within the context nothing of that is left."""
+    torch.manual_seed(0)
+    network = UNet(in_channels=1, num_classes=2, depth=2, width=4, padding="valid", up=up, norm=None).eval()
+    context, stride, tile = field.context_px(network) or 0, network.stride, 16
+
+    def answer(x_BCHW: Tensor) -> Tensor:
+        (top, bottom), (left, right) = (field.margins(network, side) for side in x_BCHW.shape[-2:])
+        with torch.no_grad():
+            out: Tensor = network(F.pad(x_BCHW, (left, right, top, bottom), mode="reflect"))
+        return out[..., : x_BCHW.shape[-2], : x_BCHW.shape[-1]]
+
+    def differing(context: int) -> float:
+        parts = [answer(x[..., :, max(0, at - context) : at + tile + context]) for at in range(0, 96, tile)]
+        cut = [p[..., min(at, context) :][..., :tile] for at, p in zip(range(0, 96, tile), parts, strict=True)]
+        return float((torch.cat(cut, dim=-1) - answer(x)).abs().max())
+
+    x = torch.randn(1, 1, 40, 96)
+    assert differing(context) < 1e-6
+    assert differing(context - stride) > 1e-4
 
 
 def test_deepness_holds_what_the_plugin_reads(written: dict[str, Written]) -> None:

@@ -262,6 +262,12 @@ def test_colours_of_zeros_and_ones_are_not_taken_for_bands(tmp_path: Path) -> No
         decide(seen, rows)
 
 
+def test_bands_whose_table_has_dark_greys_are_bands(tmp_path: Path) -> None:
+    rows = (Entry("a", (0, 0, 0), 0), Entry("b", (1, 1, 1), 1))
+    seen = [scan(write_image(tmp_path / "m.tif", bands_of(PAIR, 0, 2)))]
+    assert decide(seen, rows).kind == "bands"
+
+
 def test_table_names_the_bands_where_the_background_has_none(tmp_path: Path) -> None:
     decision = decided(tmp_path, bands_of(TRUTH, 1, 4), FIVE, ending=".tif")
     assert decision.kind == "bands"

@@ -61,4 +61,7 @@ def test_a_held_folder_is_not_made_again(tmp_path: Path) -> None:
         with pytest.raises(EnvironmentFault, match="removed or renamed meanwhile"):
             files.write_text(folder / "inside" / "a.txt", "a")
     assert not folder.exists()
+    fold, gone = tmp_path / "fold", pytest.raises(EnvironmentFault, match="removed or renamed meanwhile")
+    with files.held(tmp_path), files.held(fold), gone:
+        files.write_text(fold / "a.txt", "a")
     files.write_text(folder / "a.txt", "a")

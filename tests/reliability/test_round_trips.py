@@ -10,7 +10,7 @@ import pytest
 
 from masksmith.data.augment import Aim, draw_crop
 from masksmith.data.preprocessing import Preprocessing
-from masksmith.inference import tiler, views
+from masksmith.inference import tiler
 from masksmith.inference.tiling import Tiling
 from masksmith.models.field import context_px
 from masksmith.recipe import AugmentSettings
@@ -46,8 +46,8 @@ def test_windows_that_once_answered_otherwise(view: str, options: dict[str, Any]
     arguments = {"in_channels": 1, "num_classes": 2, "depth": 2, "width": 4, "norm": None} | options
     network = tiling.built(tuple(arguments.items()))
     x_HWC = np.random.default_rng(0).standard_normal((45, 91, 1), np.float32)
-    grid_px, context = (network.stride, context_px(network) or 0) if network.padding == "same" else (1, 0)
-    answer = views.mean(tiling.logits(network), view, grid_px=grid_px)
+    context = context_px(network) or 0 if network.padding == "same" else 0
+    answer = tiling.averaged(network, view, tiling.logits(network))
     whole = tiling.by_itself(network, x_HWC, answer)
     cut = Tiling(16, context)
     found = tiler.whole((45, 91), tiler.blocks(network, (45, 91), tiler.part_of(x_HWC), cut, answer))

@@ -46,14 +46,16 @@ def test_steps_to_spare_make_larger_batches(folder: Path, monkeypatch: pytest.Mo
 def test_few_steps_make_smaller_batches(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Of pictures of 64 pixels the plan takes as many as there are; in next to no time that is too many."""
     monkeypatch.setattr(sizing, "LADDER", (Rung((4, 8)),))
+    monkeypatch.setattr(sizing.prepare, "step_seconds", lambda *_: 0.05)
     folder = write_set(tmp_path / "set", count=12)
     wanted = session.plan(folder, settings={"steps": 1}).recipe.batch_size
-    hurried = session.plan(folder, settings={"budget": "1s"})
+    hurried = session.plan(folder, settings={"budget": "1s"})  # at most 20 steps
     assert wanted > hurried.recipe.batch_size == 4
     (why,) = (c.reason for c in hurried.choices if c.key == "batch_size")
     assert f"of {wanted} crops only" in why
     assert session.plan(folder, settings={"budget": "500h"}).recipe.batch_size >= wanted
     assert session.plan(folder, settings={"budget": "1s", "batch_size": wanted}).recipe.batch_size == wanted
+    assert session.plan(folder, settings={"budget": "1s", "accumulate": 2}).recipe.batch_size == wanted
 
 
 @pytest.mark.parametrize(

@@ -158,7 +158,8 @@ def _with_table(scans: Sequence[MaskScan], given: tuple[Entry, ...]) -> Decision
     if by_color is not None and (colored or (fits_color and any(s.from_palette for s in scans))):
         kind = "palette" if all(s.from_palette for s in scans) else "color"
         return Decision(by_color, kind, "the masks are in colour and the class table gives each class one")
-    if by_color is not None and any(s.bands > 1 for s in scans) and all(max(e.color) <= 1 for e in given):
+    colorful = any(len(set(e.color)) > 1 for e in given) and all(max(e.color) <= 1 for e in given)
+    if by_color is not None and colorful and any(s.bands == 3 for s in scans):
         raise Unclear(
             where="class table",
             expected="colours that are no zeros and ones, since masks of three bands of these are read as one band a class",

@@ -68,6 +68,8 @@ def evaluate(  # noqa: PLR0913 - six of them are keyword-only options
     doctor.examine(replace(found, pairs=tuple(pairs)), settings, table, seed=None).require()
     if output is not None:
         files.check_claim(Path(output), overwrite=overwrite, ours=summary.EVALUATION_FILES)
+        files.make_folder(Path(output))
+        files.check_writable(Path(output))
     reader = PairReader(pairs, table, segmenter.model.preprocessing)
     measured = summarize(scoring.confusion(segmenter, reader, listener.predicted, cleanup=wanted), table.names)
     if output is not None:  # only now, so that an interrupted evaluation costs nobody the one before

@@ -83,13 +83,13 @@ def settle(plan: Plan, build: Callable[[Recipe], Job], started: float) -> tuple[
                 return found, build(found.recipe)
             reason += f"; from {rung.channels[0]} channels up there is no memory"
             break
-        steps = max(1, int((seconds(budget) - (time.monotonic() - started)) / step_s))
-        if chosen is not None and steps < rung.steps_wanted:
-            reason += f", from {rung.channels[0]} channels up only {steps:,}" if rung.batches == 1 else ""
+        fitting = max(1, int((seconds(budget) - (time.monotonic() - started)) / step_s))
+        if chosen is not None and fitting < rung.steps_wanted:
+            reason += f", from {rung.channels[0]} channels up only {fitting:,}" if rung.batches == 1 else ""
             break
-        chosen, best, reason = job, rung, f"about {steps:,} steps fit into {budget}"
+        chosen, best, steps, reason = job, rung, fitting, f"about {fitting:,} steps fit into {budget}"
     plan = _with(plan, best, reason)
-    if steps < _FEWEST_STEPS_WANTED and "batch_size" not in given:
+    if steps < _FEWEST_STEPS_WANTED and not given & {"batch_size", "accumulate"}:
         smaller = max(_SMALLEST_BATCH, plan.recipe.batch_size * steps // _FEWEST_STEPS_WANTED)
         if smaller < plan.recipe.batch_size:
             why = f"of {plan.recipe.batch_size} crops only {steps:,} steps would fit into {budget}"

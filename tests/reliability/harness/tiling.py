@@ -15,7 +15,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 from unittest import mock
 
 import numpy as np
@@ -30,7 +31,7 @@ from torch import Tensor
 from masksmith.classes import ClassTable, make_entries
 from masksmith.data.preprocessing import Preprocessing
 from masksmith.images import strips
-from masksmith.inference import tiler, tiling, views
+from masksmith.inference import tiler, tiling
 from masksmith.inference.ensemble import Ensemble
 from masksmith.inference.large import segment_large
 from masksmith.inference.segmenter import Segmenter
@@ -207,12 +208,17 @@ def _windows(example: Example, _folder: Path, double: bool) -> Pair:
     return by_itself(network, x_HWC, answer), _joined(network, x_HWC, cut_of(example, network), answer), None
 
 
+def averaged(network: UNet, view: str, answer: tiler.Answer) -> tiler.Answer:
+    """The mean over mirror images as :class:`Segmenter` takes it."""
+    asked = SimpleNamespace(network=network, tta=view)
+    return Segmenter._averaged(cast("Segmenter", asked), answer)
+
+
 def _views(example: Example, _folder: Path, double: bool) -> Pair:
     """The mean over mirror images of each window, and of the picture."""
     network = built(example.network)
     x_HWC = pixels_of(example, network.in_channels)
-    grid_px = network.stride if network.padding == "same" else 1
-    answer = views.mean(logits(network, double=double), example.view, grid_px=grid_px)
+    answer = averaged(network, example.view, logits(network, double=double))
     return by_itself(network, x_HWC, answer), _joined(network, x_HWC, cut_of(example, network), answer), None
 
 

@@ -67,9 +67,17 @@ def visible(folder: Path) -> list[Path]:
     return sorted(p for p in folder.iterdir() if not p.name.startswith((".", "__MACOSX", "Thumbs.db")))
 
 
+# Folders of systems, which nobody may look into.
+_OF_SYSTEMS = ("lost+found", "System Volume Information", "$RECYCLE.BIN")
+
+
 def below(folder: Path) -> Iterator[Path]:
-    """All that lies in a folder and in its folders; unlike ``rglob`` it does not pass over one that cannot be listed."""
+    """All that lies in a folder and in its folders, but for hidden ones and those of systems.
+
+    Unlike ``rglob`` it does not pass over a folder that cannot be listed.
+    """
     for place, folders, names in os.walk(folder, onerror=_fail):
+        folders[:] = [name for name in folders if not name.startswith(".") and name not in _OF_SYSTEMS]
         yield from (Path(place) / name for name in [*folders, *names])
 
 
@@ -134,7 +142,7 @@ def _left_inside(folder: Path, pictures: dict[str, tuple[Path, ...]]) -> list[Fi
     """A word on the pictures in folders beside pictures, which nobody takes."""
     if all(files[0].parent != folder for files in pictures.values()):
         return []
-    inside = [p for p in visible(folder) if p.is_dir() and any(images.is_picture(f) for f in below(p))]
+    inside = [p for p in visible(folder) if p.is_dir() and any(images.is_picture(f) for f in p.rglob("*"))]
     names = listed(f"{p.name}/" for p in inside)
     return (
         [note("layout", f"not used, since {folder} holds pictures itself: {names}", folder, inside)] if inside else []

@@ -106,11 +106,13 @@ def _export(network: UNet, *, overlapping: bool) -> bytes:
     with warnings.catch_warnings(), torch.no_grad():
         warnings.simplefilter("ignore")
         program = torch.export.export(inner, (example,), dynamic_shapes=({0: batch, 2: height, 3: width},))
-        onnx = torch.onnx.export(program, (), input_names=[INPUT], dynamo=True, verbose=False)
-        if onnx is None:
-            raise RuntimeError("torch.onnx gave no graph")
-        graph: bytes = onnx.model_proto.SerializeToString()
-    _forget_sizes(program)
+        try:
+            onnx = torch.onnx.export(program, (), input_names=[INPUT], dynamo=True, verbose=False)
+            if onnx is None:
+                raise RuntimeError("torch.onnx gave no graph")
+            graph: bytes = onnx.model_proto.SerializeToString()
+        finally:
+            _forget_sizes(program)
     return graph
 
 
