@@ -105,17 +105,27 @@ class Sound:
     """What it says at the end, and only if all is there."""
     instead: str = ""
     """What it says where it has gone on in another way, so that its files differ."""
+    as_good: tuple[str, str] = ("", "")
+    """The end of a name, and another that a file of the same contents may have."""
 
     @classmethod
-    def of(cls, once: Mapping[str, str], again: Mapping[str, str], claim: str, instead: str = "") -> Sound:
+    def of(
+        cls,
+        once: Mapping[str, str],
+        again: Mapping[str, str],
+        claim: str,
+        instead: str = "",
+        as_good: tuple[str, str] = ("", ""),
+    ) -> Sound:
         """From two times."""
         alike = {name: checksum for name, checksum in once.items() if again.get(name) == checksum}
-        return cls(frozenset(once), alike, claim, instead)
+        return cls(frozenset(once), alike, claim, instead, as_good)
 
     def lacks(self, out: Path, told: str) -> list[str]:
         """A sentence for what differs in a folder that is said to be complete."""
         found = snapshot(out)
-        missing = sorted(self.names - found.keys())
+        end, other_end = self.as_good
+        missing = sorted(n for n in self.names - found.keys() if n.removesuffix(end) + other_end not in found)
         alike = {} if self.instead and self.instead in told else self.alike
         other = [name for name, checksum in alike.items() if found.get(name, checksum) != checksum]
         return [

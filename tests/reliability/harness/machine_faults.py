@@ -45,6 +45,8 @@ class Command:
     patches: Mapping[str, object] = field(default_factory=dict)
     instead: str = ""
     """What it says where it has gone on in another way; its files may then differ."""
+    as_good: tuple[str, str] = ("", "")
+    """The end of the name of a result, and that of another which is as good."""
     must_succeed: bool = False
     """Nothing that fails there may hinder it."""
 
@@ -64,6 +66,8 @@ COMMANDS: dict[str, Command] = {
         (*_PREDICT, "--tile", "32", "--save", "mask"),
         "in {out}/masks",
         patches={"masksmith.inference.pictures.MAX_WHOLE_PIXELS": 1000},
+        # A picture whose size could not be read at first is taken for one of usual size.
+        as_good=("_mask.tif", "_mask.png"),
     ),
     "evaluate": Command(
         ("evaluate", "{place}/run", "-o", "{out}/evaluation", "--device", "cpu"), "Figures and pictures:"
@@ -132,7 +136,7 @@ class Place:
             claim = self._filled([command.claim])[0]
             if done.code or claim not in done.out:
                 raise RuntimeError(f"masksmith {command.words[0]} without a fault: {done.out} {done.error}")
-        return Sound.of(found[0], found[1], claim, command.instead), done.calls
+        return Sound.of(found[0], found[1], claim, command.instead, command.as_good), done.calls
 
     def again(self, command: Command, done: Done) -> list[str]:
         """The same command once more, as its message says; what is wrong with that."""
