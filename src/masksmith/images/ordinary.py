@@ -26,9 +26,11 @@ ImageFile.LOAD_TRUNCATED_IMAGES = False
 # programs (EPS) and some is read better elsewhere (TIFF).
 _KINDS = ("PNG", "JPEG", "BMP", "DIB", "WEBP", "GIF")
 _ORIENTATION = 0x0112
-# A lossy WebP says of each 16 × 16 pixels how they are foretold, in a bit at least (RFC 6386, 11.2): so many pixels
-# a byte. What is left over is for its header.
-_MOST_WEBP_PIXELS, _WEBP_SPARE_BYTES = 8 * 16 * 16, 1024
+# Pixels that a byte can stand for. A lossy WebP says of each 16 × 16 how they are foretold, in a bit at least (RFC
+# 6386, 11.2); a JPEG of each 8 × 8 how bright they are, likewise; a code of a GIF has 12 bits for at most 4,096.
+_MOST_PIXELS = {"WEBP": 8 * 16 * 16, "JPEG": 8 * 8 * 8, "MPO": 8 * 8 * 8, "GIF": 8 * 4096 // 12}
+# What is left over, for headers, and for a GIF whose one frame is smaller than what it is laid on.
+_SPARE_PIXELS = 2**22
 # What a JPEG can hold of it.
 _MOST_EXIF_BYTES = 2**16
 # Pillow's modes for the channels that a picture has; transparency is no measured channel.
@@ -80,8 +82,7 @@ def read(path: Path) -> Picture:
                 remedy="save each frame as a file of its own",
             )
         orientation = _orientation(image, path)
-        if image.format == "WEBP":
-            _check_webp(path, image)
+        _check_room(path, image)
         image.load()
         if image.format == "JPEG":
             jpeg.check_whole(path, image)
@@ -195,12 +196,15 @@ def _png_depth(path: Path) -> tuple[int, int]:
     return head[24], 1 if head[25] in {0, 4} else 3
 
 
-def _check_webp(path: Path, image: Image.Image) -> None:
-    """Refuse a lossy WebP of more pixels than its bytes can hold, before these are given memory."""
+def _check_room(path: Path, image: Image.Image) -> None:
+    """Refuse a picture of more pixels than its bytes can hold, before these are given memory."""
     with path.open("rb") as file:
-        is_lossy = file.read(16).endswith(b"WEBPVP8 ")
-    if is_lossy and image.width * image.height > _MOST_WEBP_PIXELS * (path.stat().st_size + _WEBP_SPARE_BYTES):
-        raise ValueError(f"{path.stat().st_size:,} bytes for {image.width}×{image.height} pixels")
+        head = file.read(16)
+    if image.format == "WEBP" and not head.endswith(b"WEBPVP8 "):  # without loss one colour takes no bit at all
+        return
+    size, most = path.stat().st_size, _MOST_PIXELS.get(image.format or "")
+    if most is not None and image.width * image.height > most * size + _SPARE_PIXELS:
+        raise ValueError(f"{size:,} bytes for {image.width}×{image.height} pixels")
 
 
 def _read_16_bit(path: Path, channels: int, image: Image.Image) -> Picture:

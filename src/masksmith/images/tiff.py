@@ -43,6 +43,8 @@ _MOST_PAGES = 16
 # Values of the ExtraSamples tag that mean transparency (TIFF 6.0, page 31).
 _ALPHA = {1, 2}
 _GDAL_NODATA = 42113
+# A few bytes can promise pixels of which all are left out; so many are still what somebody may have saved.
+_MOST_EMPTY_PIXELS = 2**26
 
 
 @dataclass(frozen=True)
@@ -157,9 +159,9 @@ def _nodata(page: tifffile.TiffPage, dtype: np.dtype[Any]) -> float | None:
 
 
 def _check_chain(file: tifffile.TiffFile) -> None:
-    """Raise for pages that lead back to an earlier one; tifffile would go round for ever."""
+    """Raise for pages that lead back to an earlier one but the first: tifffile would go round for ever."""
     form, handle, at = file.tiff, file.filehandle, file.pages.first.offset
-    seen: set[int] = set()
+    first, seen = at, set[int]()
     while at and at not in seen:
         seen.add(at)
         handle.seek(at)
@@ -171,7 +173,7 @@ def _check_chain(file: tifffile.TiffFile) -> None:
         if len(following) < form.offsetsize:
             return
         at = struct.unpack(form.offsetformat, following)[0]
-    if at:
+    if at and at != first:
         raise ValueError("its pages lead back to an earlier one")
 
 
@@ -231,6 +233,14 @@ def _check_segments(page: tifffile.TiffPage) -> None:
     wanted, found = math.prod(page.chunked), len(page.dataoffsets)
     if found < wanted and page.jpegheader is None:
         raise ValueError(f"{found} strips or tiles of {wanted}")
+    pixels, stored = math.prod(page.shape), sum(page.databytecounts)
+    if not stored and pixels > _MOST_EMPTY_PIXELS:
+        raise ValueError(f"no bytes for {pixels:,} pixels")
+    # GDAL leaves out tiles and strips in which nothing is.
+    if page.compression == tifffile.COMPRESSION.NONE and all(page.databytecounts):
+        least = pixels * page.bitspersample // 8
+        if min(stored, page.parent.filehandle.size) < least:
+            raise ValueError(f"{stored:,} bytes of pixels in place of {least:,}")
 
 
 def _named_axes(series: tifffile.TiffPageSeries, path: Path) -> str:

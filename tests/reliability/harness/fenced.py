@@ -30,7 +30,7 @@ One = Callable[[int], str]
 
 # The longest that an input may take, and the most that memory may grow by.
 MOST_S = 1.0
-MOST_MEBIBYTES = 300
+MOST_MEBIBYTES = 600
 # On a machine with other work an input of a tenth of a second may take ten: alone, it counts what it computes.
 _STILL_S = 60.0
 # Beyond this a child asks for memory in vain: it must not take that of the whole machine.
