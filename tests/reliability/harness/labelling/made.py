@@ -180,5 +180,7 @@ def tables(draw: st.DrawFn) -> ClassTable:
 
 
 def with_ignore(table: ClassTable) -> ClassTable:
-    """The same with 255 as what is ignored."""
-    return replace(table, entries=(*table.entries, Entry("no pixel", (255, 255, 255), IGNORE, ignored=True)))
+    """The same with 255 as what is ignored, in a grey that no class has."""
+    taken = {entry.color for entry in table.entries}
+    free = next((grey, grey, grey) for grey in range(255, -1, -1) if (grey, grey, grey) not in taken)
+    return replace(table, entries=(*table.entries, Entry("no pixel", free, IGNORE, ignored=True)))
