@@ -18,8 +18,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
-from hypothesis import HealthCheck, Phase, given, settings
-from hypothesis import seed as seeded
+from hypothesis import given
 from hypothesis import strategies as st
 
 from helpers import write_set
@@ -33,6 +32,7 @@ from masksmith.images.picture import DTYPES
 from masksmith.keys import IGNORED_BIT, Mask, ignored_value
 from masksmith.recipe import AugmentSettings, DataSettings
 from reliability.harness import Outcome
+from reliability.harness.drawing import draw
 
 Pixels = npt.NDArray[np.generic]
 Ints = npt.NDArray[np.intp]
@@ -365,15 +365,7 @@ class _Tally:
 def check(many: int, folder: Path, seed: int = 0) -> Outcome:
     """``many`` pictures, of each three crops; batches of every twenty-fifth."""
     tally = _Tally(folder)
-    quiet = settings(
-        max_examples=many,
-        derandomize=False,
-        database=None,
-        deadline=None,
-        phases=[Phase.generate],
-        suppress_health_check=list(HealthCheck),
-    )
-    seeded(seed)(quiet(given(EXAMPLES)(tally.one)))()
+    draw(given(EXAMPLES)(tally.one), many, seed)
     counts = tally.counts
     return Outcome(
         {

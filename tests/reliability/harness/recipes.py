@@ -9,13 +9,11 @@ import contextlib
 import io
 import time
 from collections import Counter
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import yaml
-from hypothesis import HealthCheck, Phase, given, settings
-from hypothesis import seed as seeded
+from hypothesis import given
 from hypothesis import strategies as st
 
 from masksmith import recipe
@@ -23,6 +21,7 @@ from masksmith.cli import main
 from masksmith.errors import InputError, MasksmithError, RecipeError
 from masksmith.recipe import Recipe
 from reliability.harness import Outcome, fenced
+from reliability.harness.drawing import draw
 from reliability.harness.fuzz_models import judge_words
 
 # What is wrong with a key, each by itself: (section and key, value). All that are drawn must be told.
@@ -230,7 +229,8 @@ def check(many: int, folder: Path, seed: int = 0) -> Outcome:
         if took > fenced.MOST_S:
             faults.append(f"{took:.1f} s for {content[:200]!r} {more!r:.200}")
 
-    _each(one, many, seed)
+    recipe.parse({"loss": "ce"}, where="warm")  # loads torch, which is not the recipe's time
+    draw(given(RECIPES, st.one_of(st.just([]), WORDS))(one), many, seed)
     return Outcome(
         {
             "recipes": done,
@@ -242,18 +242,3 @@ def check(many: int, folder: Path, seed: int = 0) -> Outcome:
         },
         tuple(faults[:30]),
     )
-
-
-def _each(one: Callable[[tuple[bytes, frozenset[str]], list[str]], None], many: int, seed: int) -> None:
-    """Have hypothesis make so many; it may give the same one twice, and ends early if it can think of no other."""
-    recipe.parse({"loss": "ce"}, where="warm")  # loads torch, which is not the recipe's time
-    made = given(RECIPES, st.one_of(st.just([]), WORDS))(one)
-    quiet = settings(
-        max_examples=many,
-        derandomize=False,
-        database=None,
-        deadline=None,
-        phases=[Phase.generate],
-        suppress_health_check=list(HealthCheck),
-    )
-    seeded(seed)(quiet(made))()

@@ -23,8 +23,7 @@ import numpy as np
 import numpy.typing as npt
 import tifffile
 import torch
-from hypothesis import HealthCheck, Phase, given, settings
-from hypothesis import seed as seeded
+from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
@@ -41,6 +40,7 @@ from masksmith.models import field
 from masksmith.models.unet import ACTIVATIONS, UPS, UNet, to_probabilities
 from masksmith.recipe import Recipe
 from reliability.harness import Outcome
+from reliability.harness.drawing import draw
 
 F32 = npt.NDArray[np.float32]
 Options = tuple[tuple[str, Any], ...]
@@ -415,15 +415,7 @@ def _differences(pair: Pair, tolerance: float) -> tuple[str, float, int, int]:
 def check(many: int, folder: Path, seed: int = 0) -> Outcome:
     """``many`` pictures, each through a network and a cut of its own."""
     tally = _Tally(folder)
-    quiet = settings(
-        max_examples=many,
-        derandomize=False,
-        database=None,
-        deadline=None,
-        phases=[Phase.generate],
-        suppress_health_check=list(HealthCheck),
-    )
-    seeded(seed)(quiet(given(EXAMPLES)(tally.one)))()
+    draw(given(EXAMPLES)(tally.one), many, seed)
     counts = tally.counts
     return Outcome(
         {

@@ -12,8 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from hypothesis import HealthCheck, Phase, given, settings
-from hypothesis import seed as seeded
+from hypothesis import given
 from PIL import Image
 
 from masksmith import labels
@@ -24,6 +23,7 @@ from masksmith.labels import Grid
 from masksmith.recipe import DataSettings
 from masksmith.run import Run
 from reliability.harness import Outcome
+from reliability.harness.drawing import draw
 from reliability.harness.labelling import hand, pictures, written
 from reliability.harness.labelling.desk import Compared
 from reliability.harness.labelling.made import Made, drawn, made, tables, with_ignore
@@ -65,16 +65,8 @@ def check(many: int, folder: Path, seed: int = 0) -> Outcome:
             compare(of_set(mask, place, counts["data sets"]), mask)
 
     with tempfile.TemporaryDirectory(dir=_QUICK if _QUICK.is_dir() else folder, prefix="labels-") as place:
-        quiet = settings(
-            max_examples=many,
-            derandomize=False,
-            database=None,
-            deadline=None,
-            phases=[Phase.generate],
-            suppress_health_check=list(HealthCheck),
-        )
         tried = given(made(), tables(), scenes())
-        seeded(seed)(quiet(tried(lambda mask, table, scene: one(mask, table, scene, Path(place)))))()
+        draw(tried(lambda mask, table, scene: one(mask, table, scene, Path(place))), many, seed)
     told: dict[str, int | float | str] = {
         "examples": counts["examples"],
         "masks compared": formats.total(),
