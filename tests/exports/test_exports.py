@@ -180,7 +180,7 @@ def test_tiles_of_a_network_without_padding_have_the_context_that_is_said(up: st
 
     x = torch.randn(1, 1, 40, 96)
     assert differing(context) < 1e-6
-    assert differing(context - stride) > 1e-4
+    assert differing(context - stride) > 1e-5  # beside 1e-7 of rounding
 
 
 def test_deepness_holds_what_the_plugin_reads(written: dict[str, Written]) -> None:
