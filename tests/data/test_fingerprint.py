@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from masksmith import labels
-from masksmith.classes import IGNORE, ClassTable, make_entries
+from masksmith.classes import IGNORE, ClassTable, Entry, make_entries
 from masksmith.data.facts import MaskFacts, PairFacts, PictureFacts, Things, sums
 from masksmith.data.fingerprint import Fingerprint, summarize
 from masksmith.data.pairing import Pair
@@ -157,3 +157,37 @@ def test_the_pixels_of_each_training_picture_and_how_light_differs() -> None:
     assert found.light[0] == pytest.approx(means.std() / np.sqrt(inside + means.var()))
     assert found.light[1] == pytest.approx(np.log([1, 2, 4]).std())
     assert summed(facts("train", pixels, mask)).light == (0.0, 0.0)
+
+
+def test_a_single_colour_picture_in_another_part_makes_all_count_as_colour() -> None:
+    mask = np.zeros((1, 1), np.uint8)
+    grey, colour = np.full((1, 1, 1), 9, np.uint8), np.array([[[1, 2, 3]]], np.uint8)
+    found = summed(facts("train", grey, mask), facts("test", colour, mask)).preprocessing
+    assert (found.channels, found.mean) == (3, (9.0, 9.0, 9.0))
+
+
+@pytest.mark.parametrize("from_palette", [True, False])
+def test_things_are_found_where_the_table_knows_masks_by_their_colours(from_palette: bool) -> None:
+    values = np.array([[4, 4, 7, 7]], np.uint8)
+    greys = np.repeat(values[..., None], 3, axis=2)
+    colours = np.where(values[..., None] == 4, (255, 0, 0), (0, 0, 255)).astype(np.uint8)
+    raw = RawMask(values, colours if from_palette else greys, from_palette=from_palette)
+    things = {4: Things(3, 2.0, 1.0, [10.0], [100.0]), 7: Things(5, 2.0, 1.0, [20.0], [400.0])}
+    split, one = facts("train", np.zeros((1, 4, 1), np.uint8), values)
+    seen = replace(one, mask=MaskFacts(1, 4, labels.scan(raw, PAIR.label), things, None, False))
+    second, first = ((0, 0, 255), (255, 0, 0)) if from_palette else ((7, 7, 7), (4, 4, 4))
+    table = ClassTable((Entry("b", second, 0), Entry("a", first, 1)), "color")
+    found = summarize([(PAIR, seen)], [split], table)
+    assert found is not None
+    assert [c.things for c in found.classes] == [5, 3]
+    assert [c.mean_C for c in found.classes] == [(20.0,), (10.0,)]
+    assert found.class_pixels == {"train": [2, 2, 0]}
+
+
+def test_each_of_a_thousand_numbered_things_counts() -> None:
+    numbers = np.arange(1000, dtype=np.uint16).reshape(20, 50)
+    numbers[:2] = 0
+    split, one = facts("train", np.zeros((20, 50, 1), np.uint8), numbers)
+    found = summarize([(PAIR, one)], [split], ClassTable(make_entries(["background", "cell"], [0, 1]), "instances"))
+    assert found is not None
+    assert found.class_pixels == {"train": [100, 900, 0]}

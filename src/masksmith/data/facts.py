@@ -10,6 +10,7 @@ import base64
 import json
 import threading
 import zlib
+from collections.abc import Iterator
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -19,6 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from masksmith import images, labels
+from masksmith.classes import pack
 from masksmith.data import alignment, signature
 from masksmith.data.alignment import Alignment
 from masksmith.data.pairing import Pair
@@ -85,9 +87,9 @@ class Things:
     width: float
     mean_C: list[float]
     square_C: list[float]
+    """The means of the picture's values in them, and of their squares."""
     center: tuple[float, float] = (0.5, 0.5)
     """Their middle as shares of the height and the width: where in a picture this key lies."""
-    """The means of the picture's values in them, and of their squares."""
 
 
 @dataclass(frozen=True)
@@ -101,6 +103,24 @@ class MaskFacts:
     alignment: Alignment | None
     is_picture: bool
     """It is the picture itself, under another name."""
+
+    def counts(self, encoding: str) -> dict[int, int] | None:
+        """Pixels by what a table of that encoding knows, colours or values; None where the mask has none of these."""
+        if encoding == "color":
+            return self.scan.colors
+        values = self.scan.values
+        if encoding != "instances" or not values:
+            return values
+        # A scan keeps so many numbers; the things that it has passed over count with the last of them.
+        last = max(values)
+        return values | {last: values[last] + self.height * self.width - sum(values.values())}
+
+    def known_things(self, encoding: str) -> Iterator[tuple[int, int, Things]]:
+        """What a table of that encoding knows them by, their pixels, and they themselves."""
+        stored_else = encoding == "color" and self.scan.values is not None
+        for key, things in self.things.items():
+            known = self.scan.palette.get(key, pack((key, key, key))) if stored_else else key
+            yield known, self.scan.keys[key], things
 
 
 @dataclass(frozen=True)

@@ -176,7 +176,7 @@ def summarize(seen: Iterable[tuple[Pair, PairFacts]], splits: Iterable[str], tab
         _add_mask(sums, facts.mask, split, table)
     if not sums.pictures:
         return None
-    channels, mean, std = _statistics(sums.train or sums.whole)
+    channels, mean, std = _statistics(sums.train or sums.whole, sums.whole)
     return Fingerprint(
         pictures=dict(sums.pictures),
         sizes=dict(sums.sizes),
@@ -219,9 +219,11 @@ def _light(pictures: list[tuple[float, float]]) -> tuple[float, float]:
     return float(means.std() / math.sqrt(inside + means.var())), float(contrasts.std())
 
 
-def _statistics(moments: dict[int, F64]) -> tuple[int, F64, F64]:
+def _statistics(moments: dict[int, F64], whole: dict[int, F64]) -> tuple[int, F64, F64]:
     """Channels, mean and deviation; sums of grey pictures count for each colour."""
     channels = max(moments)
+    if channels == 1:  # a single colour picture, in whatever part, makes all count as colour
+        channels = max(whole)
     fitting = [np.broadcast_to(m, (3, channels)) for n, m in moments.items() if n in (1, channels)]
     total, square, count = np.sum(fitting, axis=0)
     count = np.maximum(count, 1)
@@ -230,7 +232,7 @@ def _statistics(moments: dict[int, F64]) -> tuple[int, F64, F64]:
 
 
 def _add_mask(sums: _Sums, mask: MaskFacts, split: str, table: ClassTable) -> None:
-    counts = (mask.scan.colors if table.encoding == "color" else mask.scan.values) or {}
+    counts = mask.counts(table.encoding) or {}
     answers = table.resolve(counts, mask.scan.names)
     pixels = np.zeros(len(table) + 1)
     for key, n in counts.items():
@@ -240,10 +242,13 @@ def _add_mask(sums: _Sums, mask: MaskFacts, split: str, table: ClassTable) -> No
         columns = table.columns(answer)
         pixels[columns] += n
         sums.counted[split] += 0 if columns == [-1] else n
-        if not table.overlapping and answer != IGNORE and counts is mask.scan.keys and key in mask.things:
-            sums.things[answer].add(n, mask.things[key], is_train=split == "train")
     if table.overlapping:
         _add_layers(sums, mask, split, table)
+    else:
+        for key, n, things in mask.known_things(table.encoding):
+            answer = answers.get(key)
+            if answer is not None and answer != IGNORE:
+                sums.things[answer].add(n, things, is_train=split == "train")
     if split == "train":
         sums.train_pixels.append(tuple(pixels[:-1].astype(np.int64).tolist()))
     for known, counted in ((sums.pixels, pixels), (sums.holders, (pixels[:-1] > 0).astype(np.float64))):

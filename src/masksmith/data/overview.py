@@ -142,7 +142,7 @@ def _classes(
     scan = mask.scan
     if scan.distinct > MAX_UNNAMED_VALUES and sum(scan.solid.values()) < _PATCHES * sum(scan.keys.values()):
         view.many.add(number)
-    counts = scan.colors if table.encoding == "color" else scan.values
+    counts = mask.counts(table.encoding)
     if counts is None:
         view.unnamed[number] = "a colour mask" if table.encoding != "color" else "values above 255"
         return None, None
@@ -156,9 +156,11 @@ def _classes(
             unknown[key] = n
             continue
         pixels[table.columns(answer)] += n
-        things = mask.things.get(key) if counts is scan.keys and not table.overlapping else None
-        if things is not None and answer != IGNORE:
-            greys[answer] = np.mean(things.mean_C)
+    if not table.overlapping:
+        for key, _, things in mask.known_things(table.encoding):
+            answer = answers.get(key)
+            if answer is not None and answer != IGNORE:
+                greys[answer] = np.mean(things.mean_C)
     if unknown:
         view.unknown[number] = table.strange(unknown, scan.names)
         view.names[number] = scan.names if table.encoding == "name" else ()
