@@ -232,6 +232,33 @@ def test_ignore_takes_one_or_many(value: object, wanted: tuple[str, ...]) -> Non
     assert Recipe().with_settings({"data.ignore": value}).data.ignore == wanted
 
 
+PLANNED = {"model.channels": (24, 48, 96), "model.stem": 2, "model.norm": "group", "class_weights": (1.0, 2.0)}
+
+
+@pytest.mark.parametrize(
+    ("more", "channels", "stem", "width"),
+    [
+        ({"model.width": 16}, None, 2, 16),
+        ({"model.depth": 3}, None, 2, None),
+        ({"model.preset": "minimal"}, None, None, None),
+        ({"model.preset": "minimal", "model.stem": 4}, None, 4, None),
+        ({"model.stem": 4}, (24, 48, 96), 4, None),
+        ({"model.channels": (8, 16)}, (8, 16), 2, None),
+    ],
+    ids=str,
+)
+def test_widths_of_a_plan_give_way(
+    more: dict[str, Any], channels: tuple[int, ...] | None, stem: int | None, width: int | None
+) -> None:
+    model = Recipe().with_settings(PLANNED).with_settings(more).model
+    assert (model.channels, model.stem, model.width, model.norm) == (channels, stem, width, "group")
+
+
+def test_channels_take_the_place_of_depth_and_width() -> None:
+    model = Recipe().with_settings({"model.depth": 3, "model.width": 8}).with_settings({"model.channels": (4, 8)}).model
+    assert (model.channels, model.depth, model.width) == ((4, 8), None, None)
+
+
 def test_overrides_hold_what_differs_alone() -> None:
     assert Recipe().model.overrides() == {}
     assert Recipe().with_settings({"model.depth": 2, "model.residual": False}).model.overrides() == {

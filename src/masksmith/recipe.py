@@ -292,6 +292,7 @@ class Recipe(_Section):
         tree: dict[str, Any] = self.model_dump(exclude_unset=True)
         if _LENGTHS & settings.keys():
             tree |= {**dict.fromkeys(_LENGTHS), "extended": (), "paced": ()}  # another length is planned as a whole
+        _forget_widths(tree.get("model", {}), {key.removeprefix("model.") for key in settings if "model." in key})
         for key, value in settings.items():
             section, _, last = key.rpartition(".")
             known = isinstance(getattr(self, section, None), _Section)
@@ -301,6 +302,17 @@ class Recipe(_Section):
             else:
                 tree[key] = value  # no such section: reported as a key that does not exist
         return parse(tree, where="recipe")
+
+
+def _forget_widths(model: dict[str, Any], anew: set[str]) -> None:
+    """Let the widths of a recipe give way to those that are said in another way: a plan has written them one by one."""
+    old = {"channels", "depth", "width", "stem"} if "preset" in anew else set()
+    if anew & {"depth", "width"}:
+        old |= {"channels"}
+    if "channels" in anew:
+        old |= {"depth", "width"}
+    for key in old - anew:
+        model.pop(key, None)
 
 
 def _reported(check: Callable[[str], object], value: str) -> None:

@@ -36,7 +36,8 @@ def test_it_prints_a_table_and_a_rate_to_train_with(
     assert 1e-4 < float(suggested) < 0.3
     (command,) = re.findall(r"Train with it: masksmith (train .*)$", out, re.MULTILINE)
     words = command.replace("RUN", str(tmp_path / "run")).split()
-    assert main([*words, "--steps", "2", *TINY]) == 0
+    assert all(word in words for word in TINY)
+    assert main([*words, "--steps", "2"]) == 0
     with Image.open(chart) as picture:
         assert picture.format == "PNG"
         assert min(picture.size) > 200

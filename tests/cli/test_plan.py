@@ -23,15 +23,14 @@ def folder(tmp_path: Path) -> Path:
 
 
 def test_a_plan_is_told_and_can_be_trained_by(folder: Path, tmp_path: Path) -> None:
-    told = masksmith("plan", folder, "--budget", "3s", "batch_size=2", "-o", tmp_path / "plan.yaml")
+    given = ("batch_size=2", "optimizer=sgd", "augment.noise=0.1", "--ignore", "255")
+    told = masksmith("plan", folder, "--budget", "3s", *given, "-o", tmp_path / "plan.yaml")
     assert told.returncode == 0, told.stderr
     assert "augment.flip" in told.stdout
     assert "batch_size" not in told.stdout  # it was given
     planned = recipe.load(tmp_path / "plan.yaml")
     assert f"train {folder} --recipe" in told.stdout
-    trained = masksmith(
-        "train", folder, "--recipe", tmp_path / "plan.yaml", "-o", tmp_path / "run", "steps=2", "batch_size=2", "-q"
-    )
+    trained = masksmith("train", folder, "--recipe", tmp_path / "plan.yaml", "-o", tmp_path / "run", "steps=2", "-q")
     assert trained.returncode == 0, trained.stderr
     done = recipe.load(tmp_path / "run" / "recipe.yaml")
     assert (done.crop, done.model.channels, done.augment.flip) == (
@@ -40,6 +39,8 @@ def test_a_plan_is_told_and_can_be_trained_by(folder: Path, tmp_path: Path) -> N
         planned.augment.flip,
     )
     assert (done.steps, done.batch_size) == (2, 2)
+    assert (done.optimizer, done.augment.noise, done.data.ignore) == ("sgd", 0.1, ("255",))
+    assert planned.steps is not None
 
 
 def test_a_plan_is_not_written_over(folder: Path, tmp_path: Path) -> None:

@@ -167,6 +167,13 @@ def test_a_teacher_that_does_not_fit(teacher: dict[str, object], said: str) -> N
         Teacher([member(1, **teacher)], model(0))
 
 
+def test_an_exported_file_cannot_teach() -> None:
+    one = member(1)
+    without_weights = replace(one.model, weights={})
+    with pytest.raises(RunError, match="an exported file, which cannot be asked"):
+        Teacher([Segmenter(without_weights, network=one.network)], model(0))
+
+
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_set(tmp_path_factory.mktemp("data"), values=(0, 255))

@@ -100,6 +100,23 @@ def test_an_extended_training_is_repeated_from_its_recipe(data: Path, tmp_path: 
         assert torch.equal(tensor, state(again)[name]), name
 
 
+class Killed(Listener):
+    """Ends a training in its first step."""
+
+    def step(self, done: int, total: int) -> None:
+        raise KeyboardInterrupt
+
+
+def test_a_run_without_a_step_that_was_kept_is_extended(data: Path, tmp_path: Path) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        masksmith.train(data, tmp_path / "run", settings=TINY, listener=Killed())
+    heard = Notes()
+    run = masksmith.resume(tmp_path / "run", settings={"steps": "+4"}, listener=heard)
+    assert "extended: 4 more steps after step 0" in heard.said
+    assert (run.read_recipe().steps, run.read_recipe().extended) == (4, ())
+    assert masksmith.load(run.path).model.recipe.steps == 4
+
+
 def recipe_of(run: Run) -> Recipe:
     return run.read_model().recipe
 

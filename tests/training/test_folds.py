@@ -216,3 +216,13 @@ def test_classes_that_overlap(tmp_path: Path) -> None:
     assert done.figures.confusion == []
     assert done.figures.counted_pixels == 8 * 48 * 48
     assert len(rows(done.path)) == 8
+
+
+def test_finished_folds_have_had_their_share_of_the_budget(tmp_path: Path) -> None:
+    task = folds._Task(tmp_path, None, 5, Recipe(budget="10m"))
+    assert task.spent_s == 0
+    for number in (0, 1):
+        (tmp_path / f"fold-{number}").mkdir()
+        (tmp_path / f"fold-{number}" / "NEXT.md").touch()
+    assert task.spent_s == 240
+    assert folds._Task(tmp_path, None, 5, Recipe(steps=7)).spent_s == 0

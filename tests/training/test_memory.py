@@ -175,6 +175,21 @@ def test_the_gradient_of_parts_is_that_of_the_batch(data: Path, settings: dict[s
         assert_near(found, wanted, 5 * NEAR)
 
 
+def test_a_step_that_is_left_out_leaves_nothing_in_the_running_means(data: Path) -> None:
+    job = job_of(data, dict(SETTINGS))
+    fabric = Fabric(accelerator="cpu", devices=1)
+    network, _ = fabric.setup(job.network.train(), optimisation.optimiser(job.network, job.recipe))
+    adding = memory.Gradients(job, fabric, network, losses.build("ce"))
+    before = [buffer.clone() for buffer in job.network.buffers()]
+    batches = job.batches.stream(0, None, 1)
+    adding.add_up(batches, Progress(), Listener())
+    batches.close()
+    assert before
+    assert any(not torch.equal(a, b) for a, b in zip(before, job.network.buffers(), strict=True))
+    adding.leave_out(unless=False)
+    assert all(torch.equal(a, b) for a, b in zip(before, job.network.buffers(), strict=True))
+
+
 def test_with_a_teacher_too(data: Path, whole: Run) -> None:
     job = job_of(data, {**PLAIN, "crop": 64, "teacher": str(whole.path), "seed": 1})
     loss, wanted = gradients(job, 1)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
+
 import pytest
 import torch
 from hypothesis import given
@@ -88,3 +90,13 @@ def test_depthwise_kernels_are_left_to_adamw() -> None:
 @pytest.mark.parametrize("shape", [(3, 20), (20, 3)])
 def test_the_shape_stays(shape: tuple[int, int]) -> None:
     assert orthogonal(torch.randn(shape)).shape == shape
+
+
+def test_a_network_of_its_first_layer_and_its_head_alone() -> None:
+    layers = OrderedDict(first=torch.nn.Conv2d(1, 4, 3), head=torch.nn.Conv2d(4, 2, 1))
+    network = torch.nn.Sequential(layers)
+    optimiser = Muon(groups(network, 0.0), lr=0.01)
+    before = network[0].weight.detach().clone()
+    network(torch.randn(1, 1, 8, 8)).square().mean().backward()
+    optimiser.step()
+    assert not torch.equal(network[0].weight, before)

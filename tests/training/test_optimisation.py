@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+from lightning_fabric.plugins.precision import MixedPrecision
 
 from masksmith.models.unet import UNet
 from masksmith.recipe import Recipe
@@ -42,6 +43,25 @@ def test_norms_and_biases_do_not_decay(name: str) -> None:
     together = [p for group in (*decaying, others) for p in group["params"]]
     assert {id(p) for p in together} == {id(p) for p in network.parameters()}
     assert len(together) == len(list(network.parameters()))
+
+
+@pytest.mark.parametrize("name", ["muon", "adamw", "adam", "sgd"])
+def test_the_scaler_of_fp16_leaves_out_a_step_that_is_no_number(name: str) -> None:
+    network = UNet(1, 2, depth=2, width=4)
+    made = optimiser(network, Recipe.model_validate({"optimizer": name}))
+    scaler = torch.amp.GradScaler("cpu")
+    precision = MixedPrecision("16-mixed", "cpu", scaler)
+    before = [p.detach().clone() for p in network.parameters()]
+    for gain, moves in ((1.0, True), (float("inf"), False)):
+        scaler.scale(network(torch.randn(1, 1, 16, 16)).square().mean()).backward()
+        next(network.parameters()).grad.mul_(gain)
+        precision.unscale_gradients(made)
+        scaler.step(made)
+        scaler.update()
+        made.zero_grad()
+        assert any(not torch.equal(a, b) for a, b in zip(before, network.parameters(), strict=True)) == moves
+        before = [p.detach().clone() for p in network.parameters()]
+    assert scaler.get_scale() == 2.0**15
 
 
 def test_the_average_lies_between_old_and_new_weights() -> None:

@@ -200,6 +200,13 @@ def test_every_kind_of_training_ends_with_a_model(data: Path, tmp_path: Path, se
     assert np.isfinite(answer.probabilities_KHW).all()
 
 
+def test_class_weights_that_no_loss_heeds_are_refused(data: Path, tmp_path: Path) -> None:
+    settings = {**TINY, "loss": "dice", "class_weights": [1, 2, 3]}
+    with pytest.raises(RecipeError, match=r"class_weights: expected ce in the loss.* received loss=dice"):
+        masksmith.train(data, tmp_path / "run", settings=settings)
+    assert not (tmp_path / "run").exists()
+
+
 def test_a_budget_becomes_steps_in_the_recipe(data: Path, tmp_path: Path) -> None:
     run = masksmith.train(data, tmp_path / "run", settings={**TINY, "budget": "3s"} | {"steps": None})
     settled = run.read_recipe()

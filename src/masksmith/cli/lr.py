@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -68,7 +70,17 @@ def command(
         sweep = finder.find(data, settings=settings, base=base, steps=steps, listener=shown)
     if output is not None:
         files.write_bytes(output, rates.chart(sweep.rates, sweep.losses, sweep.smooth, sweep.suggestion))
-    _print(sweep, data, output)
+    _print(sweep, _train_words(data, recipe_file, settings), output)
+
+
+def _train_words(data: Path | None, recipe_file: Path | None, settings: Mapping[str, object]) -> str:
+    """What says to train the same."""
+    from masksmith.planning.plan import Choice
+
+    words = [str(data)] if data is not None else []
+    words += ["--recipe", str(recipe_file)] if recipe_file is not None else []
+    words += [f"{key}={Choice(key, value, '').shown}" for key, value in settings.items() if key != "lr"]
+    return shlex.join(words)
 
 
 def _check_chart(output: Path) -> None:
@@ -82,7 +94,7 @@ def _check_chart(output: Path) -> None:
     )
 
 
-def _print(sweep: Sweep, data: Path | None, output: Path | None) -> None:
+def _print(sweep: Sweep, words: str, output: Path | None) -> None:
     from masksmith.cli import show
 
     out = show.console()
@@ -94,6 +106,6 @@ def _print(sweep: Sweep, data: Path | None, output: Path | None) -> None:
         out.print("no rate is suggested: the loss did not fall; try --steps 300, or look at masksmith check")
     else:
         out.print(f"suggested: lr={sweep.suggestion:g}", style="bold")
-        out.print(f"Train with it: masksmith train {data or ''} -o RUN lr={sweep.suggestion:g}", markup=False)
+        out.print(f"Train with it: masksmith train {words} -o RUN lr={sweep.suggestion:g}", markup=False)
     if output is not None:
         out.print(f"Chart: {output}", markup=False)

@@ -62,5 +62,5 @@ def command(
         made = session.plan(data, settings=settings, base=base, listener=shown)
         shown.planned([(choice.key, choice.shown, choice.reason) for choice in made.choices])
     if output is not None:
-        files.write_text(output, made.to_yaml(f"masksmith plan for {data}"))
+        files.write_text(output, made.with_given().to_yaml(f"masksmith plan for {data}"))
         show.console().print(f"Train by it: masksmith train {data} --recipe {output} -o runs/first")

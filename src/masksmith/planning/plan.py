@@ -87,6 +87,19 @@ class Plan:
         others = (choice for choice in self.choices if choice.key != key)
         return Plan(recipe, (*others, Choice(key, value, reason)))
 
+    def with_given(self) -> Plan:
+        """Also what was given, so that the choices alone train the same; of lengths the steps, which follow from it."""
+        chosen = {choice.key for choice in self.choices} | {"budget", "epochs"}
+        if "steps" not in {choice.key for choice in self.choices}:
+            chosen -= {"budget", "epochs"}
+        tree = self.recipe.model_dump(mode="json", exclude_unset=True)
+        given = []
+        for key in sorted(set_keys(self.recipe) - chosen):
+            section, _, last = key.rpartition(".")
+            value = (tree[section] if section else tree)[last]
+            given += [Choice(key, value, "given")] if value is not None else []
+        return Plan(self.recipe, (*self.choices, *given))
+
     def to_yaml(self, about: str) -> str:
         """A recipe of these choices alone, each under its reason; ``train --recipe`` starts from it."""
         lines = [f"# {about}"]

@@ -41,6 +41,13 @@ class Teacher:
             RunError: other classes, other pixels, or a network that answers for a part of the crop only.
         """
         self.members = tuple(members)
+        if not all(member.model.weights for member in self.members):
+            raise RunError(
+                where="teacher",
+                expected="a run, the folder of folds or a .safetensors file",
+                received="an exported file, which cannot be asked within a training",
+                remedy="name the run that it was exported from",
+            )
         Ensemble([_like(student, self.members[0]), *self.members])  # which asks whether they agree
         self.overlapping = student.table.overlapping
         self._shifts: list[tuple[Tensor, Tensor]] = []

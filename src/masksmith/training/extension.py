@@ -71,7 +71,7 @@ def extend(job: Job, run: Run, more: Mapping[str, Any], started: float) -> Job:
     planned = max(done, job.recipe.steps or 1)
     # One that has not come to its first step is replaced: no step was done by its rates.
     same = bool(job.recipe.extended) and job.recipe.extended[-1][0] == done
-    begun = job.recipe.extended if same else (*job.recipe.extended, (done, planned))
+    begun = job.recipe.extended if same or not done else (*job.recipe.extended, (done, planned))
     length = {"budget": None, "epochs": None, "steps": None, **more}
     asked = replace(job, recipe=job.recipe.model_copy(update=length))
     steps = done + (memory.settle_length(asked, started).recipe.steps or 1)

@@ -73,6 +73,12 @@ class _Task:
     def budget_s(self) -> float | None:
         return None if self.recipe.budget is None else recipe.seconds(self.recipe.budget)
 
+    @property
+    def spent_s(self) -> float:
+        """What of the budget the folds that are finished have had."""
+        finished = sum(_is_finished(run) for run in ensemble.fold_folders(self.path, self.count))
+        return (self.budget_s or 0.0) * finished / self.count
+
     def settings(self, number: int, left_s: float | None) -> dict[str, object]:
         """What differs in one fold: its part, the seed of its first weights, and its share of the time."""
         chosen: dict[str, object] = {
@@ -148,7 +154,7 @@ def resume(folder: str | os.PathLike[str], *, listener: Listener | None = None) 
     chosen = recipe.parse(settings, where=path / ensemble.MARK)
     task = _Task(path, None if where is None else Path(where), about["folds"], chosen)
     with files.locked(path):
-        return _run(task, listener or Listener(), time.monotonic())
+        return _run(task, listener or Listener(), time.monotonic() - task.spent_s)
 
 
 def _run(task: _Task, listener: Listener, started: float) -> Folds:
@@ -168,10 +174,14 @@ def _run(task: _Task, listener: Listener, started: float) -> Folds:
     return Folds(task.path, measured, tuple(each))
 
 
+def _is_finished(run: Path) -> bool:
+    return (run / "NEXT.md").is_file()  # the last thing that a training writes
+
+
 def _train_one(task: _Task, number: int, left_s: float | None, listener: Listener) -> None:
     """One fold: left alone if it is finished, gone on with if it was broken off, else trained."""
     run = Run(ensemble.fold_folders(task.path, task.count)[number])
-    if (run.path / "NEXT.md").is_file():  # the last thing that a training writes
+    if _is_finished(run.path):
         listener.message("trained already")
         return
     if run.has_state:

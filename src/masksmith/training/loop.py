@@ -56,6 +56,7 @@ def train(job: Job, run: Run, listener: Listener, *, resume: bool) -> None:  # n
     gradients = memory.Gradients(job, fabric, network, criterion)
     # Without an end: a budget may turn out to hold more steps than were planned.
     batches = job.batches.stream(progress.step * recipe.accumulate, None, recipe.workers)
+    scaled = getattr(fabric.strategy.precision, "scaler", None) is not None
     clock, pace, saving = Clock(progress), Pace(job.deadline, progress.step), state.Saving()
     if not resume:
         saving.save(run, parts, progress)
@@ -74,7 +75,8 @@ def train(job: Job, run: Run, listener: Listener, *, resume: bool) -> None:  # n
                 bad_in_a_row = 0 if finite else bad_in_a_row + 1
                 if bad_in_a_row == _MOST_BAD_STEPS:
                     raise _diverged(run, progress.step, recipe.lr)
-                if finite or precision == "fp16":  # fp16's own scaler skips the step and lowers its scale
+                gradients.leave_out(unless=finite)
+                if finite or scaled:  # the scaler of fp16 skips the step and lowers its scale
                     optimiser.step()
                     average.update(progress.step)
                 optimiser.zero_grad()

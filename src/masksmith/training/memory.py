@@ -78,6 +78,11 @@ class Gradients:
             listener.message(_told(self._device, self._job.recipe.batch_size, progress.micro_batches))
         return made
 
+    def leave_out(self, *, unless: bool) -> None:
+        """Where a step is not done, the running means do not keep what it has seen either: it may be no numbers."""
+        if not unless:
+            self._buffers.put_back()
+
     def _tried(self, batch: Batch, parts: int) -> float | None:
         """The loss of a batch; None where memory was short, once all that the attempt held is let go."""
         try:

@@ -45,6 +45,8 @@ class Muon(torch.optim.AdamW):
     @torch.no_grad()
     def _orthogonal(self, group: dict[str, Any]) -> None:
         kernels = [p for p in group["params"] if p.grad is not None]
+        if not kernels:  # the first layer and the head alone
+            return
         for p in kernels:
             if not self.state[p]:
                 # AdamW looks for a step in whatever state it reads back.

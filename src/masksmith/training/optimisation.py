@@ -75,6 +75,14 @@ def _extension(recipe: Recipe, t: float, before: float) -> float:
 
 def optimiser(network: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
     """The optimiser of a recipe. Norms and biases, which only shift and scale, do not decay."""
+    made = _optimiser(network, recipe)
+    # The fused ones would undo the scale of fp16 by themselves: too late for the clipping of gradients, and Muon's own
+    # steps know nothing of it. So the scaler does it, and leaves out the whole step where a gradient is no number.
+    made._step_supports_amp_scaling = False  # type: ignore[attr-defined]  # torch sets it on those
+    return made
+
+
+def _optimiser(network: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
     if recipe.optimizer == "muon":
         return Muon(muon.groups(network, recipe.weight_decay), lr=recipe.lr, betas=(recipe.momentum, 0.999), fused=True)
     decaying = [p for p in network.parameters() if p.ndim > 1]

@@ -111,6 +111,13 @@ def crop_px(recipe: Recipe, fingerprint: Fingerprint, network: UNet) -> int:
 
 
 def _check_weights(recipe: Recipe, table: ClassTable) -> None:
+    if recipe.class_weights and (table.overlapping or "ce" not in {name for _, name in losses.parse(recipe.loss)}):
+        raise RecipeError(
+            where="class_weights",
+            expected="ce in the loss, and classes that do not overlap",
+            received="classes that may overlap" if table.overlapping else f"loss={recipe.loss}",
+            remedy="leave them out (class_weights=[])",
+        )
     if recipe.class_weights and len(recipe.class_weights) != len(table):
         raise RecipeError(
             where="class_weights",
@@ -225,8 +232,8 @@ def step_seconds(
         optimiser.step()
         optimiser.zero_grad()
         average.update(0)
-        if device.type == "cuda":
-            torch.cuda.synchronize()
+        if device.type != "cpu":
+            torch.get_device_module(device).synchronize()
         times.append(time.monotonic() - begun)
         begun = time.monotonic()
         measured = times[warming:]

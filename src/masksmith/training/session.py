@@ -185,7 +185,7 @@ def _resume(folder: Run, before: Recipe, settings: Mapping[str, object], listene
     job = prepare.job(before.with_settings(settings) if settings else before, found, table, fingerprint)
     job = extension.extend(job, folder, more, started) if more else prepare.settle_length(job, started)
     if more:
-        begin = job.recipe.extended[-1][0]
+        begin = job.recipe.extended[-1][0] if job.recipe.extended else 0
         listener.message(f"extended: {(job.recipe.steps or 0) - begin} more steps after step {begin}")
     elif job.recipe.steps != before.steps:
         listener.message(f"the schedule is planned anew: {job.recipe.steps} steps in place of {before.steps}")

@@ -98,6 +98,8 @@ def save(run: Run, parts: Parts, progress: Progress) -> None:
     tensors: dict[str, Tensor] = {"rng": torch.get_rng_state()}
     if torch.cuda.is_available():
         tensors["rng_cuda"] = torch.cuda.get_rng_state()
+    if torch.backends.mps.is_available():
+        tensors["rng_mps"] = torch.mps.get_rng_state()
     tensors |= {f"network.{k}": v for k, v in parts.network.state_dict().items()}
     tensors |= {f"average.{k}": v for k, v in parts.average.network.state_dict().items()}
     for index, entry in parts.optimiser.state_dict()["state"].items():
@@ -184,6 +186,8 @@ def restore(run: Run, parts: Parts) -> Progress:
     torch.set_rng_state(tensors["rng"])
     if "rng_cuda" in tensors and torch.cuda.is_available():
         torch.cuda.set_rng_state(tensors["rng_cuda"])
+    if "rng_mps" in tensors and torch.backends.mps.is_available():
+        torch.mps.set_rng_state(tensors["rng_mps"])
     return Progress(**about["progress"])
 
 
