@@ -41,6 +41,7 @@ def test_a_plan_is_told_and_can_be_trained_by(folder: Path, tmp_path: Path) -> N
     assert (done.steps, done.batch_size) == (2, 2)
     assert (done.optimizer, done.augment.noise, done.data.ignore) == ("sgd", 0.1, ("255",))
     assert planned.steps is not None
+    assert "extended" not in (tmp_path / "plan.yaml").read_text(encoding="utf-8")
 
 
 def test_a_plan_is_not_written_over(folder: Path, tmp_path: Path) -> None:

@@ -89,9 +89,8 @@ class Plan:
 
     def with_given(self) -> Plan:
         """Also what was given, so that the choices alone train the same; of lengths the steps, which follow from it."""
-        chosen = {choice.key for choice in self.choices} | {"budget", "epochs"}
-        if "steps" not in {choice.key for choice in self.choices}:
-            chosen -= {"budget", "epochs"}
+        chosen = {choice.key for choice in self.choices} | {"extended", "paced"}
+        chosen |= {"budget", "epochs"} if "steps" in chosen else set()
         tree = self.recipe.model_dump(mode="json", exclude_unset=True)
         given = []
         for key in sorted(set_keys(self.recipe) - chosen):
