@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 
 from masksmith import labels
 from masksmith.classes import IGNORE, ClassTable, Entry, make_entries
-from masksmith.data.facts import MaskFacts, PairFacts, PictureFacts, Things, sums
+from masksmith.data.facts import MaskFacts, PairFacts, PictureFacts, sums
 from masksmith.data.fingerprint import Fingerprint, summarize
 from masksmith.data.pairing import Pair
+from masksmith.data.things import Things
 from masksmith.labels import LabelSource, RawMask
 
 TABLE = ClassTable(make_entries(["a", "b", "c"])).ignoring([IGNORE])

@@ -15,9 +15,10 @@ import numpy as np
 import numpy.typing as npt
 
 from masksmith.classes import IGNORE, ClassTable
-from masksmith.data.facts import MaskFacts, PairFacts, PictureFacts, Things
+from masksmith.data.facts import MaskFacts, PairFacts, PictureFacts
 from masksmith.data.pairing import Pair
 from masksmith.data.preprocessing import Preprocessing, from_statistics
+from masksmith.data.things import Things
 
 F64 = npt.NDArray[np.float64]
 

@@ -49,4 +49,4 @@ def of(pixels: Sequence[Sequence[int]], classes: Sequence[int], share: float, *,
 def places(mask_HW: Mask, key: int, *, overlapping: bool) -> npt.NDArray[np.int64]:
     """Where a class is, as flat indices; of many some, evenly spread, so that they can be kept."""
     found = np.flatnonzero(mask_HW & mask_HW.dtype.type(key) if overlapping else mask_HW == key)
-    return found[:: -(-len(found) // _PLACES_KEPT) or 1].copy()  # or all of them would stay in memory
+    return np.array(found[:: -(-len(found) // _PLACES_KEPT) or 1])  # no view, or all of them would stay in memory
