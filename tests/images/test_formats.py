@@ -218,6 +218,29 @@ def test_tiff_that_declares_more_rows_than_it_holds_is_refused(tmp_path: Path, p
             action(path)
 
 
+@pytest.mark.parametrize("compression", ["jpeg", "zlib"])
+@pytest.mark.parametrize("count", [1, 3])
+def test_tiff_that_is_cut_off_inside_a_strip_is_refused(tmp_path: Path, compression: str, count: int) -> None:
+    path = tmp_path / "p.tif"
+    pages(compression=compression, rowsperstrip=32)(path, noise("uint8", 64, 80, count))
+    assert images.read(path).pixels_HWC.shape == (64, 80, count)
+    content = path.read_bytes()
+    with tifffile.TiffFile(path) as file:
+        last = file.pages[-1]
+        path.write_bytes(content[: last.dataoffsets[-1] + last.databytecounts[-1] * 3 // 4])
+    for action in (images.read, images.read_header, lambda path: images.read_window(path, 0, 0, 5, 5)):
+        with pytest.raises(DataError, match="broken or truncated"):
+            action(path)
+
+
+def test_the_size_of_a_plain_strip_may_be_rounded_up(tmp_path: Path) -> None:
+    path, pixels = tmp_path / "p.tif", noise("uint8", 30, 20, 1)
+    tiff(rowsperstrip=20, metadata=None)(path, pixels)
+    with tifffile.TiffFile(path, mode="r+") as file:
+        file.pages.first.tags["StripByteCounts"].overwrite((400, 400))
+    np.testing.assert_array_equal(images.read(path).pixels_HWC, pixels)
+
+
 @pytest.mark.parametrize("dtype", ["uint8", "float32"])
 def test_rows_that_were_taken_for_pages_are_put_together(tmp_path: Path, dtype: str) -> None:
     pixels = noise(dtype, 30, 20, 5)

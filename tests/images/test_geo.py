@@ -11,6 +11,7 @@ import rasterio
 import tifffile
 from hypothesis import given
 from hypothesis import strategies as st
+from PIL import Image
 
 from masksmith import images
 from masksmith.errors import DataError
@@ -91,6 +92,16 @@ def test_pictures_that_lie_nowhere(tmp_path: Path) -> None:
 def test_a_turned_picture_has_no_place(tmp_path: Path) -> None:
     tags = (SCALE, TIEPOINT, (274, "H", 1, 6, True))
     assert images.georeference(write(tmp_path / "p.tif", *tags)) is None
+
+
+@pytest.mark.parametrize("ending", ["jpg", "png", "webp"])
+def test_a_photograph_that_exif_turns_has_no_place(tmp_path: Path, ending: str) -> None:
+    path, exif = tmp_path / f"p.{ending}", Image.Exif()
+    (tmp_path / "p.wld").write_text("2.0\n0.0\n0.0\n-3.0\n500001.0\n3999998.5\n")
+    for orientation, place in ((1, GeoReference(NORTH_UP, None, 40, 50)), (6, None)):
+        exif[0x0112] = orientation
+        Image.fromarray(np.zeros((40, 50, 3), np.uint8)).save(path, exif=exif)
+        assert images.georeference(path) == place
 
 
 @pytest.mark.parametrize(

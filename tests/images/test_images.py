@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import struct
 import zlib
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -147,6 +149,30 @@ def test_exif_orientation_of_a_photograph(tmp_path: Path, orientation: int) -> N
     assert_header_agrees(path)
 
 
+@pytest.mark.parametrize(
+    "block",
+    [b"XX*\0\x08\0\0\0", b"II*", b"II*\0\x08\0\0\0\x01\0\x12\x01\x02\0\x04\0\0\0six\0\0\0\0\0"],
+    ids=["other letters", "cut off", "text for a number"],
+)
+def test_damaged_exif_says_nothing_of_the_pixels(tmp_path: Path, block: bytes) -> None:
+    Image.fromarray(smooth()).save(tmp_path / "p.png", exif=b"Exif\0\0" + block)
+    np.testing.assert_array_equal(images.read(tmp_path / "p.png").pixels_HWC, smooth())
+    assert_header_agrees(tmp_path / "p.png")
+
+
+def test_a_phones_photograph_that_was_cut_off_and_closed_is_refused(tmp_path: Path) -> None:
+    path, out = tmp_path / "p.jpg", io.BytesIO()
+    preview = Image.fromarray(smooth(12, 18))
+    grey = noise("uint8", 3, 60, 50)
+    grey[-16:, -16:] = 128  # ends in the very colour with which decoders fill
+    Image.fromarray(grey).save(out, "MPO", save_all=True, append_images=[preview])
+    path.write_bytes(out.getvalue())
+    assert images.read(path).pixels_HWC.shape == (60, 50, 3)
+    photograph = out.getvalue()[: out.getvalue().index(b"\xff\xd9")]
+    path.write_bytes(photograph[: len(photograph) * 3 // 4] + b"\xff\xd9")
+    assert "its data end before its last row" in whole_sentence(path)
+
+
 @pytest.mark.parametrize("orientation", UPRIGHT)
 def test_orientation_of_a_tiff(tmp_path: Path, orientation: int) -> None:
     pixels = noise("uint16", 3)
@@ -205,6 +231,38 @@ def test_black_and_white_tiff_is_0_and_255(tmp_path: Path) -> None:
 def test_white_is_zero_tiff_is_turned_round(tmp_path: Path) -> None:
     tifffile.imwrite(tmp_path / "p.tif", np.array([[0, 10, 255]], np.uint8), photometric="miniswhite")
     assert images.read(tmp_path / "p.tif").pixels_HWC[0, :, 0].tolist() == [255, 245, 0]
+
+
+def test_palette_of_a_tiff_that_is_stored_as_0_to_255(tmp_path: Path) -> None:
+    colors = np.zeros((256, 3), np.uint16)
+    colors[:3] = [[10, 20, 30], [200, 0, 0], [0, 0, 255]]
+    indices = np.array([[0, 1, 2], [2, 2, 1]], np.uint8)
+    tifffile.imwrite(tmp_path / "p.tif", indices, photometric="palette", colormap=np.ascontiguousarray(colors.T))
+    np.testing.assert_array_equal(images.read(tmp_path / "p.tif").pixels_HWC, colors[indices])
+
+
+@pytest.mark.parametrize(
+    ("channels", "options"),
+    [
+        (3, {"photometric": "rgb"}),
+        (4, {"photometric": "separated", "extratags": [(332, "H", 1, 2, True)]}),
+        (5, {"photometric": "separated", "extrasamples": [0]}),
+        (6, {"photometric": "separated", "extrasamples": [0, 2]}),
+    ],
+)
+def test_inks_that_are_not_converted_are_refused(tmp_path: Path, channels: int, options: dict[str, Any]) -> None:
+    path = tmp_path / "p.tif"
+    tifffile.imwrite(path, noise("uint8", channels), planarconfig="contig", **options)
+    with tifffile.TiffFile(path, mode="r+") as file:
+        file.pages.first.tags["PhotometricInterpretation"].overwrite(5)
+    assert "colours in inks other than cyan" in whole_sentence(path)
+
+
+def test_cmyk_with_transparency_is_read(tmp_path: Path) -> None:
+    path, pixels = tmp_path / "p.tif", noise("uint8", 5)
+    tifffile.imwrite(path, pixels, photometric="separated", planarconfig="contig", extrasamples=["unassalpha"])
+    assert images.read(path).pixels_HWC.shape == (9, 14, 3)
+    assert_header_agrees(path)
 
 
 @pytest.mark.parametrize("dtype", ["complex64", "uint64"])

@@ -53,6 +53,22 @@ def test_dicom_is_in_the_scanners_measure(tmp_path: Path) -> None:
     np.testing.assert_array_equal(images.read_window(path, 1, 2, 3, 4).pixels_HWC, pixels[1:4, 2:6])
 
 
+@pytest.mark.parametrize("name", ["SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence"])
+def test_enhanced_dicom_is_in_the_scanners_measure(tmp_path: Path, name: str) -> None:
+    scale, group = pydicom.Dataset(), pydicom.Dataset()
+    scale.RescaleSlope, scale.RescaleIntercept = "2.5", "-1024"
+    group.PixelValueTransformationSequence = [scale]
+    pixels = agrees(dicom(tmp_path / "p.dcm", NumberOfFrames=1, **{name: [group]})).pixels_HWC
+    np.testing.assert_array_equal(pixels[..., 0], STORED * 2.5 - 1024)
+
+
+def test_dicom_with_a_table_for_its_measure_is_refused(tmp_path: Path) -> None:
+    path = dicom(tmp_path / "p.dcm", ModalityLUTSequence=[pydicom.Dataset()])
+    for action in (images.read, images.read_header):
+        with pytest.raises(DataError, match=r"received a lookup table \(modality LUT\); export it"):
+            action(path)
+
+
 def test_dicom_with_a_rescale_that_changes_nothing(tmp_path: Path) -> None:
     pixels = agrees(dicom(tmp_path / "p.dcm", RescaleSlope="1", RescaleIntercept="0")).pixels_HWC
     assert pixels.dtype == np.int16
@@ -150,6 +166,18 @@ def test_nifti_is_in_the_scanners_measure(tmp_path: Path) -> None:
     pixels = agrees(path).pixels_HWC
     assert pixels.dtype == np.float32
     np.testing.assert_array_equal(pixels[..., 0], STORED * 0.5 - 3)
+
+
+@pytest.mark.parametrize("ending", [".nii", ".nii.gz"])
+@pytest.mark.parametrize("order", ["<", ">"])
+def test_nifti_2_is_read_as_well(tmp_path: Path, ending: str, order: str) -> None:
+    header = nibabel.Nifti2Header(endianness=order)
+    header.set_data_dtype(np.int16)
+    image = nibabel.Nifti2Image(STORED.T.reshape(9, 6, 1), np.eye(4), header)
+    image.to_filename(tmp_path / f"p{ending}")
+    picture = agrees(tmp_path / f"p{ending}")
+    assert picture.pixels_HWC.dtype == np.int16
+    np.testing.assert_array_equal(picture.pixels_HWC[..., 0], STORED)
 
 
 @pytest.mark.parametrize("shape", [(9, 6, 4), (9, 6, 1, 3), (9,)])

@@ -34,7 +34,7 @@ def read_header(path: Path) -> Header:
 
 
 def read(path: Path) -> Picture:
-    """All pixels; float32 if the file rescales them, else as stored. Bright is high (MONOCHROME1)."""
+    """All pixels; float32 if the file rescales them, else as stored, and bright is high then (MONOCHROME1)."""
     with _dataset(path, header_only=False) as dataset:
         pixels = _pixels(dataset, path)
         kind, rescale = _kind(dataset), _rescale(dataset)
@@ -85,6 +85,13 @@ def _dataset(path: Path, *, header_only: bool) -> Iterator[Any]:
                 received=f"one without ({dataset.get('Modality') or 'no modality'})",
                 remedy="export it again, or leave it out",
             )
+        if dataset.get("ModalityLUTSequence"):
+            raise DataError(
+                where=path,
+                expected="a slope and an intercept, if anything, between the values as stored and the scanner's measure",
+                received="a lookup table (modality LUT)",
+                remedy="export it with the table applied",
+            )
         yield dataset
 
 
@@ -124,9 +131,21 @@ def _kind(dataset: Any) -> str:  # noqa: ANN401
 
 def _rescale(dataset: Any) -> tuple[float, float] | None:  # noqa: ANN401
     """Slope and intercept, None if they change nothing."""
-    slope, intercept = dataset.get("RescaleSlope"), dataset.get("RescaleIntercept")
+    place = _place_of_rescale(dataset)
+    slope, intercept = place.get("RescaleSlope"), place.get("RescaleIntercept")
     pair = float(1 if slope is None else slope), float(0 if intercept is None else intercept)
     return None if pair == (1.0, 0.0) else pair
+
+
+def _place_of_rescale(dataset: Any) -> Any:  # noqa: ANN401
+    """Enhanced files have it in the groups of their one frame, or of all frames (DICOM PS3.3, C.7.6.16.2.9)."""
+    if "RescaleSlope" in dataset or "RescaleIntercept" in dataset:
+        return dataset
+    for name in ("PerFrameFunctionalGroupsSequence", "SharedFunctionalGroupsSequence"):
+        for group in dataset.get(name) or ():
+            for found in group.get("PixelValueTransformationSequence") or ():
+                return found
+    return dataset
 
 
 def _stored_dtype(dataset: Any) -> str:  # noqa: ANN401

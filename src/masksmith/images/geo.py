@@ -16,6 +16,7 @@ import numpy.typing as npt
 import tifffile
 
 from masksmith.errors import DataError
+from masksmith.images import ordinary
 from masksmith.images.formats import FORMATS, ending
 from masksmith.images.reading import read_header
 
@@ -68,14 +69,15 @@ class GeoReference:
 def georeference(path: Path) -> GeoReference | None:
     """Where a picture lies, None if nothing says so. The file's own tags go before a world file.
 
-    A picture that an Orientation tag turns has none: its georeference describes the rows as stored.
+    A picture that an Orientation tag or EXIF turns has none: its georeference describes the rows as stored.
 
     Raises:
         DataError: the picture or its world file cannot be read.
     """
     tags: tuple[Tag, ...] = ()
     transform, is_turned = None, False
-    if FORMATS[ending(path) or ""].read_header is FORMATS[".tif"].read_header:
+    kind = FORMATS[ending(path) or ""]
+    if kind.read_header is FORMATS[".tif"].read_header:
         try:
             with tifffile.TiffFile(path) as file:
                 found = file.pages.first.tags
@@ -95,6 +97,8 @@ def georeference(path: Path) -> GeoReference | None:
     if transform is None or is_turned:
         return None
     header = read_header(path, windowed=True)
+    if kind.read_header is ordinary.read_header and ordinary.is_turned(path):
+        return None
     return GeoReference(transform, _epsg(keys(dict(tags))), header.height, header.width, tags)
 
 

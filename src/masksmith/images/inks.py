@@ -26,11 +26,13 @@ _PLAIN = {1, 5, 8, 32773, 32946, 34925, 50000}
 _INK_SET, _CMYK_INKS = 332, 1
 
 
-def check(page: tifffile.TiffPage, path: Path) -> None:
-    """Refuse colours that would be taken for red, green and blue."""
+def check(page: tifffile.TiffPage, channels: int, path: Path) -> None:
+    """Refuse colours that would be taken for red, green and blue; ``channels`` as in :func:`is_cmyk`."""
     kind = _NEVER.get(page.photometric)
     if page.photometric == _PHOTOMETRIC.YCBCR and page.compression in _PLAIN:
         kind = "YCbCr"
+    if page.photometric == _PHOTOMETRIC.SEPARATED and not is_cmyk(page, channels):
+        kind = "inks other than cyan, magenta, yellow and black"
     if kind is not None:
         raise DataError(
             where=path,

@@ -57,8 +57,13 @@ def _load(path: Path) -> Any:  # noqa: ANN401 - nibabel says no more about what 
     # It writes to standard error by itself; what stops the reading is raised.
     nibabel.imageglobals.logger.setLevel("CRITICAL")
     kind: Any = nibabel.nifti1.Nifti1Header
+    longer: Any = nibabel.nifti2.Nifti2Header
     with _open(path) as file:
-        header = kind(file.read(kind.sizeof_hdr))
+        start = file.read(longer.sizeof_hdr)
+    # NIfTI-2 differs in its header alone, which begins with its own length, in either order of bytes.
+    if longer.sizeof_hdr in {int.from_bytes(start[:4], "little"), int.from_bytes(start[:4], "big")}:
+        kind = longer
+    header = kind(start[: kind.sizeof_hdr])
     offset = header.get_data_offset()
     if not 0 <= offset <= MAX_NIFTI_OFFSET_BYTES:
         raise DataError(

@@ -84,7 +84,7 @@ def read(path: Path) -> Picture:
         orientation = _orientation(image, path)
         _check_room(path, image)
         image.load()
-        if image.format == "JPEG":
+        if image.format in {"JPEG", "MPO"}:
             jpeg.check_whole(path, image)
         if image.format == "PNG":
             png.check_whole(path, image)
@@ -94,6 +94,12 @@ def read(path: Path) -> Picture:
         else:
             stored = _palette(image) if image.mode == "P" else _plain(image, bits)
     return _turned(stored, orientation)
+
+
+def is_turned(path: Path) -> bool:
+    """Whether an EXIF orientation turns or mirrors the pixels as stored."""
+    with Image.open(path, formats=_KINDS) as image:
+        return 2 <= _orientation(image, path) <= 8
 
 
 def _plain(image: Image.Image, bits: int) -> Picture:
@@ -158,17 +164,20 @@ def _without_key(pixels_HWC: Pixels, key: tuple[int, ...] | None, opaque_HW: Mas
 
 
 def _orientation(image: Image.Image, path: Path) -> int:
-    """The EXIF orientation, 1 if there is none; asked before the pixels are decoded.
+    """The EXIF orientation, 1 if none can be read; asked before the pixels are decoded.
 
     Pillow decodes a whole PNG to look for EXIF data behind the pixels; before a picture is known to be small enough
     these are looked for here.
     """
     late = _late_exif(path) if image.format == "PNG" and "exif" not in image.info else b""
-    if late:
-        exif = Image.Exif()
-        exif.load(late)
-        return int(exif.get(_ORIENTATION, 1))
-    return int(Image.Image.getexif(image).get(_ORIENTATION, 1))
+    try:
+        if late:
+            exif = Image.Exif()
+            exif.load(late)
+            return int(exif.get(_ORIENTATION, 1))
+        return int(Image.Image.getexif(image).get(_ORIENTATION, 1))
+    except (SyntaxError, struct.error, TypeError, ValueError):  # damaged, which says nothing of the pixels
+        return 1
 
 
 def _late_exif(path: Path) -> bytes:

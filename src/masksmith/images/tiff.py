@@ -43,6 +43,8 @@ _MOST_PAGES = 16
 # Values of the ExtraSamples tag that mean transparency (TIFF 6.0, page 31).
 _ALPHA = {1, 2}
 _GDAL_NODATA = 42113
+# StripByteCounts, TileByteCounts and JPEGInterchangeFormatLength; without them tifffile guesses.
+_BYTE_COUNTS = (279, 325, 514)
 # A few bytes can promise pixels of which all are left out; so many are still what somebody may have saved.
 _MOST_EMPTY_PIXELS = 2**26
 
@@ -132,8 +134,9 @@ def _finished(array_HWC: npt.NDArray[Any], source: _Source, path: Path) -> Pictu
     if source.is_palette and array.dtype in (np.uint8, np.bool_):
         # A palette of fewer bits is filled up: what follows looks up 8-bit indices.
         palette = np.zeros((256, 3), np.uint8)
-        stored = (np.asarray(source.page.colormap).T >> 8).astype(np.uint8)[:256]
-        palette[: len(stored)] = stored
+        stored = np.asarray(source.page.colormap).T[:256]
+        # Some programs write 0 to 255 in place of 0 to 65535.
+        palette[: len(stored)] = stored >> 8 if stored.max(initial=0) > 255 else stored
         indices = np.ascontiguousarray(array[..., 0]).astype(np.uint8)
         return Picture(palette[indices], indices, palette, valid)
     if source.page.photometric == tifffile.PHOTOMETRIC.MINISWHITE and array.dtype.kind in "bu":
@@ -198,11 +201,12 @@ def _source(file: tifffile.TiffFile, path: Path) -> _Source:
             received=str(series.dtype),
             remedy="convert it to 16-bit or 32-bit float TIFF",
         )
-    inks.check(page, path)
+    alpha = any(int(e) in _ALPHA for e in page.extrasamples[-1:])
+    inks.check(page, page.samplesperpixel - alpha, path)
     _check_tiles(series, path)
     _check_segments(page)
+    _check_packed(series)
     tag = page.tags.get("Orientation")
-    alpha = any(int(e) in _ALPHA for e in page.extrasamples[-1:])
     return _Source(series, page, axes, int(tag.value) if tag is not None else 1, alpha)
 
 
@@ -241,6 +245,20 @@ def _check_segments(page: tifffile.TiffPage) -> None:
         least = pixels * page.bitspersample // 8
         if min(stored, page.parent.filehandle.size) < least:
             raise ValueError(f"{stored:,} bytes of pixels in place of {least:,}")
+
+
+def _check_packed(series: tifffile.TiffPageSeries) -> None:
+    """Raise for packed strips or tiles that the end of the file cuts off; JPEG would fill them up with grey."""
+    key = series.keyframe
+    # What is missing of plain ones is noticed, and the sizes of some are rounded up.
+    if key.compression == tifffile.COMPRESSION.NONE or not any(code in key.tags for code in _BYTE_COUNTS):
+        return
+    for page in series:
+        if page is None:
+            continue
+        size = page.parent.filehandle.size
+        if any(at and n and at + n > size for at, n in zip(page.dataoffsets, page.databytecounts, strict=False)):
+            raise ValueError(f"strips or tiles behind the end of a file of {size:,} bytes")
 
 
 def _named_axes(series: tifffile.TiffPageSeries, path: Path) -> str:
