@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import re
+import shutil
 import zipfile
 from pathlib import Path
 
@@ -15,10 +16,10 @@ import torch.nn.functional as F
 import yaml
 from torch import Tensor
 
-from exports.runs import EXPORTED, NAMES, write_run
+from exports.runs import EXPORTED, NAMES, model, table, write_run
 from masksmith import files, modelfile
 from masksmith.errors import EnvironmentFault, InputError, RecipeError
-from masksmith.exports import EXPORTS, missing, proving, sides, stated, verifying, writing
+from masksmith.exports import EXPORTS, bioimage, deepness, missing, proving, sides, stated, verifying, writing
 from masksmith.exports.source import Source
 from masksmith.exports.writing import Written
 from masksmith.inference.runtimes import graph
@@ -84,7 +85,21 @@ def test_the_run_remembers_what_was_written(written: dict[str, Written], run: Pa
     for line in lines:
         for name, checksum in line["files"].items():  # type: ignore[attr-defined]
             assert files.sha256((run / "exports" / name).read_bytes()) == checksum
+        assert line["folder"] == "exports"  # and not where it is on this machine
     assert writing.read_record(run / "recipe.yaml") == []
+
+
+def test_the_record_stands_beside_the_model_and_keeps_what_has_another_name(run: Path, tmp_path: Path) -> None:
+    home = tmp_path / "model.safetensors"
+    shutil.copy(run / "model.safetensors", home)
+    (first,) = writing.export(home, ["torchscript"])
+    writing.export(home, ["torchscript"], name="second")
+    writing.export(home, ["torchscript"], overwrite=True)
+    lines = writing.read_record(tmp_path / "exports.json")
+    written = {(line["folder"], *writing.recorded(line)) for line in lines}
+    assert len(lines) == 2
+    assert written == {("exports", "model.pt"), ("exports", "second.pt")}
+    assert verifying.verify(first.path, home).agreement.enough
 
 
 def test_the_same_run_gives_the_same_bytes(written: dict[str, Written], run: Path, tmp_path: Path) -> None:
@@ -196,7 +211,17 @@ def test_deepness_holds_what_the_plugin_reads(written: dict[str, Written]) -> No
     assert given.shape == ["batch", 3, side, side]
     assert found.shape == ["batch", 3, side, side]
     assert given.type == "tensor(float)"
-    assert 0 < json.loads(keys["tiles_overlap"]) <= 50
+    context = json.loads(keys[stated.KEY])["context_px"]
+    overlap_px = int(side * json.loads(keys["tiles_overlap"]) / 100)
+    assert 0 < context <= overlap_px // 2 <= side // 4  # the plugin cuts half of the overlap away on each side
+
+
+def test_a_network_without_padding_is_told_to_need_context_too() -> None:
+    source = Source(model(table(), padding="valid", depth=2), "name")
+    assert source.tiling.context_px == 0
+    assert 0 < stated.context_px(source) <= deepness.square_px(source) // 4
+    assert bioimage._advice(source)["context_px"] == stated.context_px(source)
+    assert f"{stated.context_px(source)} pixels of context" in bioimage._documentation(source)
 
 
 def test_triton_is_told_what_the_graph_takes(written: dict[str, Written]) -> None:

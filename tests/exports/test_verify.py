@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import pytest
 import torch
 
 from exports.runs import model, table
-from masksmith import modelfile
+from masksmith import files, modelfile
 from masksmith.cli import main
 from masksmith.errors import DataError, InputError
 from masksmith.exports import EXPORTS, missing, verifying
@@ -55,8 +56,12 @@ def test_a_program_that_the_run_does_not_know_is_not_opened(
 
     monkeypatch.setattr(torch.export, "load", opened)
     monkeypatch.setattr(torch.jit, "load", opened)
-    with pytest.raises(DataError, match="export it again"):
+    with pytest.raises(DataError, match="expected a file whose checksum stands in exports.json of the run"):
         verifying.verify(held, run)
+    beside = {"exports": [{"files": {held.name: files.sha256(held.read_bytes())}}]}
+    (tmp_path / "exports.json").write_text(json.dumps(beside))  # as it may come with a strange file
+    with pytest.raises(DataError, match="expected a file whose checksum stands in exports.json of the run"):
+        verifying.verify(held, run / "model.safetensors")
 
 
 def test_the_run_must_be_the_one(written: dict[str, Written], run: Path, tmp_path: Path) -> None:

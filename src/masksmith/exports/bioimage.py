@@ -16,6 +16,7 @@ import yaml
 
 from masksmith.exports import plain, proving, script, surround
 from masksmith.exports.source import Answers, Files, Pixels, Source, only, version
+from masksmith.exports.stated import context_px
 from masksmith.exports.surround import INPUT, MASK, PROBABILITIES
 from masksmith.files import sha256
 from masksmith.models.unet import UNet
@@ -109,7 +110,7 @@ def _file(inside: Files, name: str) -> dict[str, str]:
 
 
 def _advice(source: Source) -> dict[str, int]:
-    return {"tile_px": source.tiling.tile_px, "context_px": source.tiling.context_px}
+    return {"tile_px": source.tiling.tile_px, "context_px": context_px(source)}
 
 
 def _input(source: Source, inside: Files) -> dict[str, object]:
@@ -174,7 +175,7 @@ def _documentation(source: Source) -> str:
 Semantic segmentation by a U-Net, trained and exported with masksmith {version()}.
 
 Input: {plain.layout(source)}. Any height and width; larger pictures in tiles of {source.tiling.tile_px} pixels with
-{source.tiling.context_px} pixels of context on each side. Nothing is to be scaled, normalised or padded.
+{context_px(source)} pixels of context on each side. Nothing is to be scaled, normalised or padded.
 
 Classes:
 

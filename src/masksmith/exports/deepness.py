@@ -13,9 +13,9 @@ import numpy.typing as npt
 
 from masksmith.exports import surround
 from masksmith.exports.source import Answers, Files, Pixels, Source, only
+from masksmith.exports.stated import context_px
 from masksmith.exports.surround import INPUT, PROBABILITIES
 from masksmith.inference.runtimes import ort
-from masksmith.inference.tiling import Tiling
 from masksmith.models.unet import UNet
 
 # The plugin cuts squares of one size; larger ones cost less at their borders and more memory.
@@ -29,29 +29,30 @@ def refuse(source: Source) -> str | None:
     return "classes that overlap, and the plugin takes one class a pixel" if source.overlapping else None
 
 
-def square_px(network: UNet, tiling: Tiling) -> int:
+def square_px(source: Source) -> int:
     """The side of the plugin's tiles."""
-    side = min(_SIDE_PX, max(tiling.tile_px, 4 * tiling.context_px))
-    stride: int = network.stride
+    side = min(_SIDE_PX, max(source.tiling.tile_px, 4 * context_px(source)))
+    stride: int = source.network.stride
     return -(-side // stride) * stride
 
 
 def layout(source: Source) -> str:
     """What the input is, in words."""
-    side = square_px(source.network, source.tiling)
+    side = square_px(source)
     return f"float32 (batch, {source.model.preprocessing.channels}, {side}, {side}), pixels divided by 255"
 
 
 def write(source: Source, stated: str) -> dict[str, bytes]:
     """The file."""
-    side, p = square_px(source.network, source.tiling), source.model.preprocessing
+    side, p = square_px(source), source.model.preprocessing
     form = surround.Form("float32", 255.0, channels_first=True, square_px=side, mask=False)
     keys = {
         "model_type": "Segmentor",
         "class_names": {str(number): name for number, name in enumerate(source.model.table.names)},
         "tile_size": side,
-        # Of the side, shared with the neighbour: the context on both sides, half of the tile at most.
-        "tiles_overlap": min(50, -(-100 * source.tiling.context_px // side)),
+        # Of the side, shared with the neighbour: each of the two keeps half of that, so it is the context twice. At half
+        # of the tile every pixel is computed four times, which is enough.
+        "tiles_overlap": min(50, -(-200 * context_px(source) // side)),
         "standardization_mean": [0.0] * p.channels,
         "standardization_std": [1.0] * p.channels,
         # The most probable class counts, however improbable, and no region is too small, as in masksmith.

@@ -98,7 +98,7 @@ class Export:
     about: str
     needs: tuple[str, ...] = ()
     """Modules that must be installed, besides those of masksmith."""
-    square_px: Callable[[UNet, Tiling], int] | None = None
+    square_px: Callable[[Source], int] | None = None
     """The one side that it takes; None where it takes any."""
     refuse: Callable[[Source], str | None] = lambda source: None
     """Why it cannot hold this network, or None."""

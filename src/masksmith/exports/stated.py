@@ -15,7 +15,7 @@ from masksmith.exports.source import Source, version
 from masksmith.inference.exported import KEY
 from masksmith.models import field
 
-__all__ = ["KEY", "Stated", "damaged", "parse", "text"]
+__all__ = ["KEY", "Stated", "context_px", "damaged", "parse", "text"]
 
 _VERSION = 1
 
@@ -55,7 +55,7 @@ def text(source: Source, target: str, agreement: Mapping[str, object] | None, la
             "network": {k: v for k, v in model.network.items() if k != "pretrained"},
             "multiple_px": network.stride,
             "tile_px": tiling.tile_px,
-            "context_px": _context_px(source),
+            "context_px": context_px(source),
             "context_is_enough": not tiling.blend,
             "agreement": agreement,
         },
@@ -63,7 +63,7 @@ def text(source: Source, target: str, agreement: Mapping[str, object] | None, la
     )
 
 
-def _context_px(source: Source) -> int:
+def context_px(source: Source) -> int:
     """Pixels to give a tile on every side; the graph mirrors around a tile what a "valid" network loses."""
     inside = field.context_px(source.network) if source.network.padding == "valid" else None
     return inside or source.tiling.context_px

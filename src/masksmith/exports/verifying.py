@@ -68,10 +68,10 @@ def verify(path: Path, run: Path | None = None, pictures: Sequence[Path] = ()) -
     home = run or _above(path)
     source = Source(modelfile.read(home), path.stem)
     _same_model(path, home, says, source)
-    if entry.runs_code:
-        _known(path, home, contents)
-    side = entry.square_px(source.network, source.tiling) if entry.square_px else None
     folder = home if home.is_dir() else home.parent
+    if entry.runs_code:
+        _known(path, folder, contents)
+    side = entry.square_px(source) if entry.square_px else None
     cases = proving.of_files(pictures, source, side) if pictures else proving.of_run(folder, source, side)
     try:
         agreement = proving.compare(source, entry.read(contents, source.network), cases)
@@ -135,14 +135,15 @@ def _same_model(path: Path, home: Path, says: Stated, source: Source) -> None:
         )
 
 
-def _known(path: Path, home: Path, contents: Files) -> None:
+def _known(path: Path, folder: Path, contents: Files) -> None:
     """A program is not opened unless the run says that it was written here.
 
     Raises:
         DataError: the run does not.
     """
-    lines = writing.read_record((home if home.is_dir() else path.parent) / writing.RECORD)
-    known = {str(c) for line in lines for c in _checksums(line)}
+    # Of the network that was named, never of the folder that the file lies in, which may come with the file.
+    lines = writing.read_record(folder / writing.RECORD)
+    known = {str(checksum) for line in lines for checksum in writing.recorded(line).values()}
     if not {files.sha256(content) for content in contents.values()} <= known:
         raise DataError(
             where=path,
@@ -150,8 +151,3 @@ def _known(path: Path, home: Path, contents: Files) -> None:
             received="another one",
             remedy="export it again",
         )
-
-
-def _checksums(line: dict[str, object]) -> list[object]:
-    found = line.get("files")
-    return list(found.values()) if isinstance(found, dict) else []

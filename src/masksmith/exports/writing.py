@@ -20,7 +20,7 @@ from masksmith.inference import ensemble
 from masksmith.inference.runtimes import fault
 
 RECORD = "exports.json"
-"""In the run: what was exported, with checksums of the files."""
+"""In the run, or beside the model file: what was exported, with checksums of the files."""
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,7 @@ def export(
     for contents, _ in made.values():
         for path, content in contents.items():
             files.write_bytes(target_folder / path, content)
-    _record(home / RECORD if run.is_dir() else target_folder / RECORD, target_folder, source, made)
+    _record(home / RECORD, target_folder, source, made)
     return [_written(target, target_folder, source, *parts) for target, parts in made.items()]
 
 
@@ -121,7 +121,7 @@ def _made(target: str, source: Source, home: Path) -> _Made:
     def text(agreement: Agreement | None) -> str:
         return stated.text(source, target, agreement.to_dict() if agreement else None, entry.layout(source))
 
-    side = entry.square_px(source.network, source.tiling) if entry.square_px else None
+    side = entry.square_px(source) if entry.square_px else None
     try:
         unproved = entry.write(source, text(None))
         readers = (entry.read_own or entry.read)(unproved, source.network)
@@ -145,20 +145,34 @@ def _written(target: str, folder: Path, source: Source, contents: dict[str, byte
 
 def _record(path: Path, folder: Path, source: Source, made: dict[str, _Made]) -> None:
     """Add to the record; of a file that was written again the last line counts."""
-    lines = [line for line in read_record(path) if (line.get("folder"), line.get("target")) not in
-             {(str(folder.resolve()), target) for target in made}]  # fmt: skip
+    place = _place(folder, path.parent)
+    places = (place, str(folder.resolve()))  # earlier versions wrote the whole path
+    names = {name for contents, _ in made.values() for name in contents}
+    lines = [line for line in read_record(path) if line.get("folder") not in places or names.isdisjoint(recorded(line))]
     for target, (contents, agreement) in made.items():
         checksums = {name: files.sha256(content) for name, content in contents.items()}
         lines.append(
             {
                 "target": target,
-                "folder": str(folder.resolve()),
+                "folder": place,
                 "model": source.model.checksum,
                 "files": checksums,
                 "agreement": agreement.to_dict(),
             }
         )
     files.write_text(path, json.dumps({"exports": lines}, indent=2) + "\n")
+
+
+def _place(folder: Path, home: Path) -> str:
+    """As the record names a folder: relative to the run where it lies in that, so that a run can be moved."""
+    folder, home = folder.resolve(), home.resolve()
+    return folder.relative_to(home).as_posix() if folder.is_relative_to(home) else str(folder)
+
+
+def recorded(line: dict[str, object]) -> dict[str, object]:
+    """The checksums of a record's line by the names of the files."""
+    found = line.get("files")
+    return found if isinstance(found, dict) else {}
 
 
 def read_record(path: Path) -> list[dict[str, object]]:
