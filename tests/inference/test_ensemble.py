@@ -15,9 +15,10 @@ from masksmith import modelfile
 from masksmith.classes import ClassTable, make_entries
 from masksmith.data.preprocessing import Preprocessing
 from masksmith.errors import DataError, RunError
+from masksmith.inference import tiling
 from masksmith.inference.ensemble import MARK, Ensemble
 from masksmith.inference.segmenter import Segmenter
-from masksmith.inference.tiler import part_of
+from masksmith.inference.tiler import part_of, whole
 from masksmith.inference.tiling import Tiling
 from masksmith.modelfile import ModelFile
 from masksmith.models.unet import UNet
@@ -26,10 +27,12 @@ from masksmith.recipe import Recipe
 NAMES = ("sky", "tree", "car")
 
 
-def model(seed: int = 0, *, names: tuple[str, ...] = NAMES, dtype: str = "uint8", channels: int = 3) -> ModelFile:
-    arguments = {"in_channels": channels, "num_classes": len(names), "depth": 2, "width": 4}
+def model(
+    seed: int = 0, *, names: tuple[str, ...] = NAMES, dtype: str = "uint8", channels: int = 3, **network: object
+) -> ModelFile:
+    arguments = {"in_channels": channels, "num_classes": len(names), "depth": 2, "width": 4, **network}
     torch.manual_seed(seed)
-    weights = UNet(**arguments).state_dict()
+    weights = UNet(**arguments).state_dict()  # type: ignore[arg-type]
     seen = Preprocessing(channels, dtype, (100.0 + 20 * seed,) * channels, (50.0 + 5 * seed,) * channels)
     return ModelFile(arguments, ClassTable(make_entries(list(names))), seen, Recipe(), weights)
 
@@ -156,3 +159,16 @@ def test_members_that_cut_differently_are_cut_alike() -> None:
     tiled = Ensemble(members)
     assert len(list(tiled.blocks((300, 170), part_of(pixels)))) > 6
     np.testing.assert_allclose(tiled.probabilities(pixels), whole, rtol=0, atol=1e-5)
+
+
+def test_a_network_without_padding_is_cut_as_one_that_fades() -> None:
+    pixels, size = noise(300, 170, 3), (300, 170)
+    members = [member(0, padding="valid", depth=3), member(1, norm="group")]
+    exact = members[0].probabilities(pixels)
+    for one in members:
+        one.cut(64)
+    cuts = tiling.common([m.network for m in members], [m.tiling for m in members])
+    assert all(cut.blend for cut in cuts)
+    alone = [whole(size, m.blocks(size, part_of(pixels), cut=cut)) for m, cut in zip(members, cuts, strict=True)]
+    np.testing.assert_allclose(alone[0], exact, rtol=0, atol=1e-5)  # which fading does not change
+    np.testing.assert_allclose(Ensemble(members).probabilities(pixels), np.mean(alone, axis=0), rtol=0, atol=1e-5)

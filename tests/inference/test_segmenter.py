@@ -24,8 +24,8 @@ from masksmith.recipe import Recipe
 TABLE = ClassTable(make_entries(["sky", "tree", "car"]))
 
 
-def model(channels: int = 3, classes: int = 3, dtype: str = "uint8", norm: str = "batch") -> ModelFile:
-    arguments = {"in_channels": channels, "num_classes": classes, "depth": 2, "width": 4, "norm": norm}
+def model(channels: int = 3, classes: int = 3, dtype: str = "uint8", **network: str) -> ModelFile:
+    arguments = {"in_channels": channels, "num_classes": classes, "depth": 2, "width": 4, "norm": "batch", **network}
     torch.manual_seed(0)
     weights = UNet(**arguments).state_dict()
     table = TABLE if classes == 3 else ClassTable(make_entries(["no", "yes"]))
@@ -156,9 +156,10 @@ def test_choose_takes_the_most_probable() -> None:
     assert choose(probabilities).tolist() == [[1, 0]]
 
 
-def test_what_fading_changes_is_measured_and_nothing_is_where_tiles_are_exact() -> None:
+@pytest.mark.parametrize("padding", ["same", "valid"])
+def test_what_fading_changes_is_measured_and_nothing_is_where_tiles_are_exact(padding: str) -> None:
     pixels = np.random.default_rng(0).integers(0, 256, (300, 200, 3)).astype(np.uint8)
-    exact, faded = (segmenter(norm=norm) for norm in ("batch", "instance"))
+    exact, faded = (segmenter(norm=norm, padding=padding) for norm in ("batch", "instance"))
     for one in (exact, faded):
         one.cut(64)
     assert exact.difference(pixels) is None

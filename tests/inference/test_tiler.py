@@ -47,6 +47,7 @@ BLENDED: dict[str, dict[str, Any]] = {
     "instance norm": {"norm": "instance"},
     "group norm": {"norm": "group"},
     "squeeze and excitation": {"squeeze_excite": True},
+    "group norm without padding": {"norm": "group", "padding": "valid"},
 }
 
 

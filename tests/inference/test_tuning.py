@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from types import SimpleNamespace
@@ -10,15 +11,24 @@ from typing import cast
 import numpy as np
 import pytest
 
+from exports import runs
+from helpers import write_image
 from masksmith import limits
 from masksmith.classes import ClassTable, Entry
+from masksmith.data import dataset
 from masksmith.data.batches import PairReader
+from masksmith.data.preprocessing import Preprocessing
 from masksmith.errors import DataError, MasksmithError
+from masksmith.exports import stated
+from masksmith.exports.source import Source
 from masksmith.inference import kept, thresholds, tuning
 from masksmith.inference.answering import Answering
 from masksmith.inference.cleanup import CleanupSettings, decide
+from masksmith.inference.evaluate import confusion
+from masksmith.inference.exported import _model
 from masksmith.inference.tuning import Seen, tune
 from masksmith.metrics import Confusion
+from masksmith.recipe import DataSettings
 
 TWO = ("background", "cell")
 
@@ -168,7 +178,11 @@ def test_more_pictures_than_fit_are_taken_evenly_and_huge_ones_in_their_middle(m
         reader = Reader(
             table=table(*TWO),
             pairs=[SimpleNamespace(group=str(i)) for i in range(len(sizes))],
-            read=lambda i: (np.zeros((sizes[i], sizes[i], 3), np.uint8), np.full((sizes[i], sizes[i]), i, np.uint8)),
+            read_valid=lambda i: (
+                np.zeros((sizes[i], sizes[i], 3), np.uint8),
+                np.full((sizes[i], sizes[i]), i, np.uint8),
+                None,
+            ),
         )
         made = SimpleNamespace(probabilities=lambda pixels: np.zeros((2, *pixels.shape[:2]), np.float32))
         told: list[tuple[int, int]] = []
@@ -181,6 +195,42 @@ def test_more_pictures_than_fit_are_taken_evenly_and_huge_ones_in_their_middle(m
     assert huge.truth_HW.shape == huge.probabilities_KHW.shape[1:] == (14, 14)
     assert small.truth_HW.shape == (10, 10)
     assert limits.MAX_TUNED_BYTES == 2**28
+
+
+def test_what_the_picture_says_is_no_pixel_does_not_count_in_a_speck(tmp_path: Path) -> None:
+    """As in prediction: 3 pixels at the border of what is there, of a region that goes on beyond it."""
+    cell, opacity = np.zeros((20, 20), np.uint8), np.zeros((20, 20), np.uint8)
+    cell[5:8, 9:17], opacity[:, :10] = 255, 255
+    write_image(tmp_path / "images" / "a.png", np.dstack([cell, cell, cell, opacity]))
+    write_image(tmp_path / "masks" / "a.png", np.zeros((20, 20), np.uint8))
+    pairs = dataset.find(tmp_path, DataSettings()).pairs
+    reader = PairReader(pairs, table(*TWO), Preprocessing(3, "uint8", (0.0,) * 3, (1.0,) * 3))
+
+    def probabilities(pixels_HWC: np.ndarray) -> np.ndarray:
+        p_HW = np.where(pixels_HWC[..., 0] > 0, 0.9, 0.1).astype(np.float32)
+        return np.stack([1 - p_HW, p_HW])
+
+    answering = cast(Answering, SimpleNamespace(probabilities=probabilities, model=SimpleNamespace(table=table(*TWO))))
+    for settings, wrong in ((CleanupSettings(), 3), (CleanupSettings(min_object_px=8), 0)):
+        counts = confusion(answering, reader, cleanup=settings)
+        assert isinstance(counts, Confusion)
+        assert counts.counts_KK.tolist() == [[200 - wrong, wrong], [0, 0]]
+        (seen,) = tuning.remember(answering, reader, lambda done, total: None)
+        assert np.count_nonzero(tuning._cleaned(seen, settings, table(*TWO))[:, :10]) == wrong
+
+
+def test_an_exported_file_is_of_the_network_that_it_was_made_from(tmp_path: Path) -> None:
+    source = Source(runs.model(runs.table()), "a")
+    exported = cast(Answering, SimpleNamespace(model=_model(json.loads(stated.text(source, "onnx", None, "")))))
+    chosen = CleanupSettings(min_object_px=8)
+    for checksum, wanted, said in (
+        (source.model.checksum, chosen, "cleaned as"),
+        ("0" * 64, CleanupSettings(), "another network"),
+    ):
+        kept.write(tmp_path / "cleanup.yaml", checksum, chosen, {})
+        found, told = kept.settings(tmp_path / "cleanup.yaml", exported)
+        assert found == wanted
+        assert said in told
 
 
 FAULTS = {

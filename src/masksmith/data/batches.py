@@ -36,6 +36,8 @@ from masksmith.recipe import AugmentSettings
 # Batches that lie ready: enough that a slow one is never waited for, few enough for any memory.
 _AHEAD = 4
 
+_Valid = npt.NDArray[np.bool_] | None
+
 
 class PairReader:
     """Reads pairs as (pixels (H, W, C), mask (H, W)) and keeps them in memory while they fit."""
@@ -44,7 +46,7 @@ class PairReader:
         self.pairs = list(pairs)
         self.table = table
         self.preprocessing = preprocessing
-        self._kept: dict[int, tuple[Pixels, Mask]] = {}
+        self._kept: dict[int, tuple[Pixels, Mask, _Valid]] = {}
         self._places: dict[tuple[int, int], npt.NDArray[np.int64]] = {}
         self._room_bytes = psutil.virtual_memory().available * CACHE_MEMORY_SHARE
 
@@ -57,6 +59,10 @@ class PairReader:
         Raises:
             DataError: a file that has changed since the check.
         """
+        return self.read_valid(index)[:2]
+
+    def read_valid(self, index: int) -> tuple[Pixels, Mask, _Valid]:
+        """As :meth:`read`, and False where the picture says that there is nothing; None where all pixels are valid."""
         kept = self._kept.get(index)
         if kept is not None:
             return kept
@@ -67,11 +73,11 @@ class PairReader:
             mask = labels.read_mask(pair.label, self.table, Grid(pair.image, *pixels.shape[:2]))
             if picture.valid_HW is not None:  # nothing is there to be learnt from
                 mask = np.where(picture.valid_HW, mask, mask.dtype.type(ignored_value(mask)))
-        size = pixels.nbytes + mask.nbytes
+        size = pixels.nbytes + mask.nbytes + (0 if picture.valid_HW is None else picture.valid_HW.nbytes)
         if size < self._room_bytes:
             self._room_bytes -= size
-            self._kept[index] = pixels, mask
-        return pixels, mask
+            self._kept[index] = pixels, mask, picture.valid_HW
+        return pixels, mask, picture.valid_HW
 
     def pixel(self, index: int, key: int, rng: np.random.Generator) -> tuple[int, int] | None:
         """Row and column of a random pixel of ``key`` in mask ``index``; None where it has none."""

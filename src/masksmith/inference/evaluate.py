@@ -35,16 +35,21 @@ def confusion(
     """The confusion matrix over all pairs of ``reader``, or the counts of classes that overlap."""
     matrix = counter(reader.table)
     for index in range(len(reader)):
-        pixels, truth = reader.read(index)
-        matrix.add(truth, answer(segmenter, pixels, cleanup))
+        pixels, truth, valid_HW = reader.read_valid(index)
+        matrix.add(truth, answer(segmenter, pixels, cleanup, valid_HW))
         progress(index + 1, len(reader))
     return matrix
 
 
-def answer(segmenter: Answering, pixels_HWC: npt.NDArray[np.generic], cleanup: CleanupSettings | None = None) -> Mask:
-    """The mask of conforming pixels, cleaned if that is wanted."""
+def answer(
+    segmenter: Answering,
+    pixels_HWC: npt.NDArray[np.generic],
+    cleanup: CleanupSettings | None = None,
+    valid_HW: npt.NDArray[np.bool_] | None = None,
+) -> Mask:
+    """The mask of conforming pixels, cleaned if that is wanted; ``valid_HW`` as of :class:`Prediction`."""
     probabilities, table = segmenter.probabilities(pixels_HWC), segmenter.model.table
     mask_HW = choose(probabilities, overlapping=table.overlapping)
     if cleanup is None:
         return mask_HW
-    return clean(Prediction(mask_HW, probabilities, pixels_HWC, table), cleanup).mask_HW
+    return clean(Prediction(mask_HW, probabilities, pixels_HWC, table, valid_HW=valid_HW), cleanup).mask_HW

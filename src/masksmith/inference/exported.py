@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, get_args
 
@@ -71,14 +72,14 @@ class Exported(Segmenter):
         # Its weights are drawn and never asked: only its sizes are.
         network = UNet(**{**says["network"], "pretrained": False}).eval()
         super().__init__(_model(says), precision="fp32", network=network, tta=tta, most_bytes=most_bytes)
-        self._checksum, self._made = str(says["model"]), made
+        self._made = made
         self._inside_px = field.margins(network, 1)[0] if network.padding == "valid" else 0
         self.use()
 
     @property
     def identity(self) -> str:
         """What its answers depend on besides the picture."""
-        return f"{self._checksum} {super().identity}"
+        return f"exported {super().identity}"
 
     def use(self, runtime: str = "auto", pixels: float | None = None) -> str:
         """What is in the file is what answers: "auto" and "onnxruntime" alone are taken."""
@@ -161,10 +162,22 @@ def load(path: Path, *, device: str = "auto", tta: str = "none", most_bytes: int
         ) from error
 
 
-def _model(says: Mapping[str, Any]) -> ModelFile:
+@dataclass(frozen=True)
+class _InGraph(ModelFile):
     """All but the weights, which are in the graph."""
+
+    stated_checksum: str = ""
+
+    @property
+    def checksum(self) -> str:
+        """Of the weights that were exported, so that what was chosen for these is known to be for this file."""
+        return self.stated_checksum
+
+
+def _model(says: Mapping[str, Any]) -> ModelFile:
+    """What the metadata say."""
     entries = tuple(Entry(str(name), tuple(color), int(v), bool(i)) for name, color, v, i in says["classes"])
-    return ModelFile(
+    return _InGraph(
         network=says["network"],
         table=ClassTable(
             entries,
@@ -176,4 +189,5 @@ def _model(says: Mapping[str, Any]) -> ModelFile:
         preprocessing=Preprocessing.from_dict(says["preprocessing"]),
         recipe=Recipe(),
         weights={},
+        stated_checksum=str(says["model"]),
     )

@@ -46,10 +46,12 @@ class Tiling:
 def choose(network: UNet, precision: str, most_bytes: int) -> Tiling:
     """The largest windows whose maps fit into ``most_bytes``; exact where the network and the memory allow it."""
     side = math.isqrt(most_bytes // _bytes_per_pixel(network, precision))
-    if network.padding == "valid":
-        return Tiling(max(_SMALLEST_TILE_PX, min(_LARGEST_TILE_PX, side - network.smallest_input)), 0)
     stride, context = network.stride, field.context_px(network)
-    if context is not None and side - 2 * context >= max(_LEAST_PER_CONTEXT * context, stride):
+    if network.padding == "valid":
+        side -= network.smallest_input  # what such a network loses comes with each window
+        if context is not None:
+            return Tiling(max(_SMALLEST_TILE_PX, min(_LARGEST_TILE_PX, side)), 0)
+    elif context is not None and side - 2 * context >= max(_LEAST_PER_CONTEXT * context, stride):
         return Tiling(min(side - 2 * context, _LARGEST_TILE_PX) // stride * stride, context)
     side = max(_SMALLEST_TILE_PX, min(side, _LARGEST_FADED_PX))
     faded = -(-int(side * _FADED) // stride) * stride
@@ -60,7 +62,7 @@ def given(network: UNet, usual: Tiling, tile_px: int | None, context_px: int | N
     """The usual tiling with another tile or context, each rounded up to a multiple of what the network needs."""
     grid, needed = grid_px(network), field.context_px(network)
     tile = usual.tile_px if tile_px is None else max(grid, -(-tile_px // grid) * grid)
-    if network.padding == "valid":  # it brings its own context
+    if network.padding == "valid" and needed is not None:  # it brings its own context
         return replace(usual, tile_px=tile)
     context = usual.context_px if context_px is None else -(-context_px // grid) * grid
     blend = needed is None or context < needed
@@ -106,13 +108,13 @@ class Span:
 def spans(network: UNet, side: int, tiling: Tiling) -> list[Span]:
     """The windows along one axis of ``side`` pixels."""
     tile = _even(side, tiling.tile_px, math.lcm(grid_px(network), tiling.grid_px))
-    if network.padding == "valid":
+    if network.padding == "valid" and not tiling.blend:
         return _unpadded(network, side, tile)
-    found = []
+    whole, found = _whole(network, side), []
     for begin in range(0, side, tile):
         end = min(side, begin + tile)
         low, high = max(0, begin - tiling.context_px), min(side, end + tiling.context_px)
-        index = np.arange(low, high)
+        index = np.arange(low, high) if network.padding == "same" else _taken(network, whole, low, high - low)
         if tiling.blend:
             found.append(Span(index, low, 0, _fading(low, high, side, tiling.context_px)))
         else:
@@ -134,16 +136,25 @@ def _unpadded(network: UNet, side: int, tile: int) -> list[Span]:
     Where it interpolates, windows overlap by what that leaves unsure at borders inside the picture.
     """
     unsure = field.unsure_px(network)
-    before, after = field.margins(network, side)
-    whole = np.pad(np.arange(side), (before, after), mode="reflect" if side > 1 else "edge")
-    found = []
+    whole, found = _whole(network, side), []
     for begin in range(0, side, tile):
         kept, skip = min(tile, side - begin), min(begin, unsure)
-        low, wanted = begin - skip, skip + kept + unsure
-        rest = len(whole) - low
-        size = next((n for n in range(kept, rest) if network.is_exact(n) and network.output_size(n) >= wanted), rest)
-        found.append(Span(whole[low : low + size], begin, skip, np.ones(kept, np.float32)))
+        index = _taken(network, whole, begin - skip, skip + kept + unsure)
+        found.append(Span(index, begin, skip, np.ones(kept, np.float32)))
     return found
+
+
+def _whole(network: UNet, side: int) -> npt.NDArray[np.intp]:
+    """The pixels of a side, and for a "valid" network the mirrored ones that it loses before and after."""
+    margins = field.margins(network, side) if network.padding == "valid" else (0, 0)
+    return np.pad(np.arange(side), margins, mode="reflect" if side > 1 else "edge")
+
+
+def _taken(network: UNet, whole: npt.NDArray[np.intp], low: int, wanted: int) -> npt.NDArray[np.intp]:
+    """What of them a "valid" network is given for so many answers from ``low`` on, or for as many as are left."""
+    rest = len(whole) - low
+    size = next((n for n in range(wanted, rest) if network.is_exact(n) and network.output_size(n) >= wanted), rest)
+    return whole[low : low + size]
 
 
 def _even(side: int, tile_px: int, stride: int) -> int:
@@ -163,7 +174,7 @@ def common(networks: Sequence[UNet], tilings: Sequence[Tiling]) -> list[Tiling]:
     tile = max(grid, min(t.tile_px for t in tilings) // grid * grid)
     if not any(t.blend for t in tilings):
         return [replace(t, tile_px=tile, grid_px=grid) for t in tilings]
-    faded = max(t.context_px for t in tilings if t.blend)
+    faded = -(-max(t.context_px for t in tilings if t.blend) // grid) * grid
     return [Tiling(max(tile, 4 * faded), faded, blend=True, grid_px=grid) for _ in tilings]
 
 

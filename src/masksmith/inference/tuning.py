@@ -47,6 +47,8 @@ class Seen:
     probabilities_KHW: npt.NDArray[np.float16]
     truth_HW: Mask
     group: str = ""
+    valid_HW: npt.NDArray[np.bool_] | None = None
+    """As of :class:`Prediction`."""
 
 
 Judged = Sequence[tuple[Sequence[Seen], CleanupSettings]]
@@ -81,13 +83,14 @@ def remember(segmenter: Answering, reader: PairReader, progress: Callable[[int, 
     kept: dict[int, Seen] = {}
     held_px = 0
     for done, index in enumerate(_spread(len(reader)), 1):
-        pixels, truth = reader.read(index)
+        pixels, truth, valid_HW = reader.read_valid(index)
         middle = _middle(truth.shape[0], truth.shape[1], most_px // _LEAST_PICTURES)
         held_px += truth[middle].size
         if held_px > most_px:
             break
         found_KHW = segmenter.probabilities(pixels)[:, middle[0], middle[1]]
-        kept[index] = Seen(found_KHW.astype(np.float16), truth[middle].copy(), reader.pairs[index].group)
+        valid_HW = None if valid_HW is None else valid_HW[middle].copy()
+        kept[index] = Seen(found_KHW.astype(np.float16), truth[middle].copy(), reader.pairs[index].group, valid_HW)
         progress(done, len(reader))
     progress(len(reader), len(reader))
     return [kept[index] for index in sorted(kept)]
@@ -168,7 +171,8 @@ def _few(pictures: Sequence[Seen]) -> frozenset[int]:
 
 def _cleaned(picture: Seen, settings: CleanupSettings, table: ClassTable) -> Mask:
     p_KHW = picture.probabilities_KHW.astype(np.float32)
-    found = Prediction(choose(p_KHW, overlapping=table.overlapping), p_KHW, _NO_PIXELS, table)
+    mask_HW = choose(p_KHW, overlapping=table.overlapping)
+    found = Prediction(mask_HW, p_KHW, _NO_PIXELS, table, valid_HW=picture.valid_HW)
     return clean(found, settings).mask_HW
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
@@ -44,7 +45,8 @@ def evaluate(  # noqa: PLR0913 - six of them are keyword-only options
         run: the run folder, or a model file.
         data: a data set; None for the one of the training.
         split: "train", "val", "test" or "all". A folder that is not split keeps the parts that its
-            pictures had in the training; pictures that were not in it belong to every part.
+            pictures had in the training, by their path or else by their name; pictures that were not in it
+            belong to every part.
         output: folder for ``evaluation.json`` and pictures; None writes nothing.
         settings: folders by name, and what to do about pictures without a mask.
         device: "auto", "cpu", "cuda" or "mps".
@@ -116,10 +118,19 @@ def _part(found: Dataset, split: str) -> list[Pair]:
 def _as_in_training(found: Dataset, run: Run, listener: Listener) -> Dataset:
     """Give pictures of an unsplit folder the part that they had in the training.
 
-    They are known by their path or, since data sets move, by their name.
+    They are known by their path or, since data sets move, by their name. The latter is told, since other pictures
+    may be named alike.
     """
     by_path, by_name = run.parts()
-    parts = [p.split or by_path.get(p.image.resolve()) or by_name.get(p.name, "") for p in found.pairs]
+    sure = [p.split or by_path.get(p.image.resolve(), "") for p in found.pairs]
+    parts = [part or by_name.get(p.name, "") for part, p in zip(sure, found.pairs, strict=True)]
+    named = Counter(part for part, before in zip(parts, sure, strict=True) if part and not before)
+    if named:
+        counts = ", ".join(f"{named[part]} {part}" for part in SPLITS if named[part])
+        listener.message(
+            f"{named.total()} of {len(parts)} pictures are known by their names alone and keep the parts of these in "
+            f"the training ({counts}); if they are other pictures, rename them, or score all by evaluate --split all"
+        )
     unknown = parts.count("")
     if unknown:
         listener.message(f"{unknown} of {len(parts)} pictures are not known from the training and count in any part")

@@ -58,8 +58,8 @@ def grid(segmenter: Answering, reader: PairReader, cleanup: CleanupSettings | No
     table = segmenter.model.table
     rows: list[tuple[str, np.ndarray, Mask, Mask]] = []
     for index in np.linspace(0, len(reader) - 1, count).round().astype(int).tolist():
-        pixels, truth = reader.read(index)
-        rows.append((reader.pairs[index].name, pixels, truth, evaluate.answer(segmenter, pixels, cleanup)))
+        pixels, truth, valid_HW = reader.read_valid(index)
+        rows.append((reader.pairs[index].name, pixels, truth, evaluate.answer(segmenter, pixels, cleanup, valid_HW)))
     return charts.samples(rows, table)
 
 
