@@ -48,8 +48,12 @@ FIGURE_ROWS = 4
 MAX_BAND_BYTES = 2**28
 
 # Pixels of a picture that is read before its turn has come, while the network answers for another: in colour it has
-# 150 MB. Also what predictions that wait to be written may have together.
+# 150 MB.
 MAX_AHEAD_PIXELS = 50_000_000
+
+# What predictions that wait to be written may take together, with all their probabilities: four photos of 12 million
+# pixels in colour with three classes.
+MAX_WAITING_BYTES = 750 * 10**6
 
 # Pictures that are answered for at the same time on a processor of many cores; each holds its pixels and its answer.
 MAX_LANES = 4

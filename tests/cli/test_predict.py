@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import os
 import re
 import signal
@@ -20,7 +21,8 @@ import pytest
 import masksmith
 from helpers import draw_pair, write_image, write_set
 from masksmith import files, images
-from masksmith.cli import main, predict, writing
+from masksmith.classes import ClassTable, make_entries
+from masksmith.cli import main, predict, show, targets, writing
 from masksmith.errors import DataError, EnvironmentFault
 from masksmith.inference import pictures as choosing
 from masksmith.inference.prediction import Prediction
@@ -46,6 +48,14 @@ def pictures(folder: Path, count: int, size: tuple[int, int] = (24, 20)) -> list
 
 def masks(folder: Path) -> list[str]:
     return sorted(p.relative_to(folder).as_posix() for p in folder.rglob("*_mask.png"))
+
+
+def called(folder: Path, name: str) -> list[str]:
+    """The pictures in a file about all of them."""
+    text = (folder / name).read_text()
+    if name.endswith(".json"):
+        return [image["file_name"] for image in json.loads(text)["images"]]
+    return [row.partition(",")[0] for row in text.splitlines()[1:]]
 
 
 def told(capfd: Capture) -> list[str]:
@@ -239,6 +249,21 @@ def test_a_long_table_is_cut_short_and_has_the_mean() -> None:
     assert rows[-1][1:] == ["10.0 %", "90.0 %"]
 
 
+def test_what_waits_to_be_written_is_counted_with_its_probabilities(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(writing, "MAX_WAITING_BYTES", 1000)
+    table = ClassTable(make_entries(["ground", "house", "road"]))
+    with writing.Writer(writing.Wanted(["mask"], tmp_path, table)) as writer:
+        for name, side in (("large", 10), ("first", 6), ("second", 6)):
+            mask = np.zeros((side, side), np.uint8)
+            p, pixels = np.zeros((3, side, side), np.float32), np.zeros((side, side, 3), np.uint8)
+            writer.put(choosing.Chosen(name, Path(f"{name}.png")), Prediction(mask, p, pixels, table))
+            # 1,500 bytes alone are too many; 540 may wait, but not twice.
+            done = {"large": "large", "second": "first"}.get(name)
+            assert done is None or (tmp_path / f"{done}_mask.png").exists()
+
+
 def test_a_video(run: Path, tmp_path: Path, capfd: Capture) -> None:
     path = tmp_path / "film one.avi"
     writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*"MJPG"), 10, (48, 32))
@@ -253,6 +278,49 @@ def test_a_video(run: Path, tmp_path: Path, capfd: Capture) -> None:
     assert cv2.imread(str(tmp_path / "out" / "film one_000004_mask.png")).shape[:2] == (32, 48)
     [sentence] = told(capfd)
     assert "broken.mp4: expected a whole, readable video" in sentence
+
+
+def test_pictures_are_told_apart_in_files_about_all(run: Path, tmp_path: Path) -> None:
+    for folder in ("a", "b"):
+        pictures(tmp_path / "in" / folder, 1)
+    film = cv2.VideoWriter(str(tmp_path / "film.avi"), cv2.VideoWriter_fourcc(*"MJPG"), 10, (48, 32))
+    for number in range(2):
+        film.write(np.full((32, 48, 3), 90 * number, np.uint8))
+    film.release()
+    for number, (words, expected) in enumerate(
+        [
+            ([tmp_path / "in" / "a" / "00.png"], ["00.png"]),
+            ([tmp_path / "in", "--recursive"], ["a/00.png", "b/00.png"]),
+            ([tmp_path / "in" / "a", tmp_path / "in" / "b"], ["a_00_png", "b_00_png"]),
+            ([tmp_path / "film.avi"], ["film_000000", "film_000001"]),
+        ]
+    ):
+        out = tmp_path / str(number)
+        more = ["-o", str(out), "--save", "shares,coco,labelme", "--runtime", "torch", "-q"]
+        assert main(["predict", str(run), *map(str, words), *more]) == 0
+        assert called(out, "shares.csv") == called(out, "annotations.coco.json") == expected
+    assert json.loads((out / "film_000001_labelme.json").read_text())["imagePath"] == "film_000001"
+
+
+def test_names_that_the_disk_does_not_tell_apart(
+    run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: Capture
+) -> None:
+    pixels = np.zeros((24, 20, 3), np.uint8)
+    for name in ("IMG.png", "img.tif"):
+        write_image(tmp_path / "in" / name, pixels)
+    words = ["predict", str(run), str(tmp_path / "in"), "--save", "mask", "-q", "-o"]
+    assert main([*words, str(tmp_path / "apart")]) == 0
+    assert masks(tmp_path / "apart") == ["IMG_mask.png", "img_mask.png"]
+
+    def is_taken(target: Path) -> bool:
+        return target.name.casefold() in {path.name.casefold() for path in target.parent.iterdir()}
+
+    (tmp_path / "one").mkdir()
+    monkeypatch.setattr(targets, "is_taken", is_taken)
+    capfd.readouterr()
+    assert main([*words, str(tmp_path / "one")]) == 2
+    assert "received IMG_mask.png too, which is the same name on this disk" in told(capfd)[0]
+    assert not list((tmp_path / "one").iterdir())
 
 
 def test_a_full_disk_ends_it_and_loses_nothing(
@@ -279,6 +347,53 @@ def test_a_full_disk_ends_it_and_loses_nothing(
     assert sorted((tmp_path / "out").iterdir()) == sorted(written)
     assert main([*words, "--skip-existing"]) == 0
     assert len(masks(tmp_path / "out")) == 20
+
+
+def test_a_stop_leaves_a_table_of_what_is_done(
+    run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: Capture
+) -> None:
+    pictures(tmp_path / "in", 9)
+    asked = iter([False] * 5)
+    monkeypatch.setattr(show.Show, "wants_stop", lambda _: next(asked, True))
+    words = ["predict", str(run), str(tmp_path / "in"), "-o", str(tmp_path / "out"), "--save", "mask,shares,coco"]
+    capfd.readouterr()
+    assert main(words) == 130
+    monkeypatch.undo()
+    out, error = capfd.readouterr()
+    assert error == "masksmith: interrupted.\n"
+    assert "until here are in shares-unfinished.csv and annotations.coco-unfinished.json." in out
+    done = [name.replace("_mask", "") for name in masks(tmp_path / "out")]
+    assert done
+    for name in ("shares-unfinished.csv", "annotations.coco-unfinished.json"):
+        assert called(tmp_path / "out", name) == done
+    for path in (tmp_path / "out").glob("*_mask.png"):
+        path.unlink()
+    assert main(words) == 2
+    assert "shares-unfinished.csv: expected no file of that name" in told(capfd)[0]
+    assert main([*words, "--overwrite"]) == 0
+    assert len(called(tmp_path / "out", "shares.csv")) == 9
+    assert not list((tmp_path / "out").glob("*unfinished*"))
+
+
+def test_a_full_disk_leaves_a_table_of_what_is_done(
+    run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: Capture
+) -> None:
+    pictures(tmp_path / "in", 9)
+    real = files.write_bytes
+
+    def write(path: Path, content: bytes) -> None:
+        if path.name in {"05_mask.png", "annotations.coco-unfinished.json"}:
+            raise files.not_writable(path, OSError(28, "No space left on device"))
+        real(path, content)
+
+    monkeypatch.setattr(files, "write_bytes", write)
+    capfd.readouterr()
+    words = ["predict", str(run), str(tmp_path / "in"), "-o", str(tmp_path / "out"), "--save", "mask,coco,shares"]
+    assert main(words) == EnvironmentFault.exit_code
+    assert "05_mask.png: expected a place that can be written to" in told(capfd)[0]
+    done = called(tmp_path / "out", "shares-unfinished.csv")
+    assert done == [name.replace("_mask", "") for name in masks(tmp_path / "out")]
+    assert len(done) >= 5
 
 
 def test_an_interrupt_leaves_what_is_done(run: Path, tmp_path: Path) -> None:
@@ -318,6 +433,25 @@ def test_a_picture_larger_than_memory_gives_its_mask_alone(
     expected = masksmith.load(run).segment(pixels).mask_HW
     np.testing.assert_array_equal(images.read(tmp_path / "m" / "large_mask.tif").indices_HW, expected)
     assert main(["predict", str(run), str(tmp_path / "p"), "-o", str(tmp_path / "m"), "--skip-existing"]) == 0
+
+
+def test_a_picture_larger_than_memory_has_its_shares_in_the_table(
+    run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: Capture
+) -> None:
+    write_image(tmp_path / "p" / "large.png", np.random.default_rng(0).integers(0, 256, (90, 70, 3), np.uint8))
+    monkeypatch.setattr(choosing, "MAX_WHOLE_PIXELS", 5000)
+    words = ["predict", str(run), str(tmp_path / "p"), "--save", "mask,shares,coco", "-o"]
+    capfd.readouterr()
+    assert main([*words, str(tmp_path / "one")]) == 0
+    out = capfd.readouterr().out
+    assert sorted(p.name for p in (tmp_path / "one").iterdir()) == ["large_mask.tif", "shares.csv"]
+    assert "large.png is left out of coco" in out
+    assert f"1 picture: *_mask.tif, shares.csv in {tmp_path / 'one'}" in out
+    write_image(tmp_path / "p" / "small.png", np.zeros((40, 40, 3), np.uint8))
+    assert main([*words, str(tmp_path / "two")]) == 0
+    assert called(tmp_path / "two", "shares.csv") == ["small.png", "large.png"]
+    assert called(tmp_path / "two", "annotations.coco.json") == ["small.png"]
+    assert "2 pictures: *_mask.png, *_mask.tif, shares.csv, annotations.coco.json in" in capfd.readouterr().out
 
 
 @pytest.mark.parametrize(

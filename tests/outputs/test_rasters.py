@@ -10,6 +10,7 @@ import warnings
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -232,6 +233,15 @@ def test_contours_leave_the_inside_alone() -> None:
     assert not line[3:6, 3:6].any()
     assert drawn[2, 2].tolist() == [90, 195, 40]
     assert decoded(render("color", predicted(mask))["color.png"])[4, 4].tolist() == [90, 195, 40]
+
+
+def test_nodata_leaves_the_picture_below_its_contrast() -> None:
+    pixels = np.linspace(200, 800, 400, dtype=np.float32).reshape(20, 20, 1)
+    pixels[:2] = -9999
+    valid = pixels[..., 0] > 0
+    seen = replace(predicted(np.zeros((20, 20)), valid_HW=valid), pixels_HWC=pixels)
+    for word in ("overlay", "contours"):
+        assert np.ptp(decoded(render(word, seen)[f"{word}.png"])[2:, :, 2]) > 120
 
 
 def test_arrays() -> None:

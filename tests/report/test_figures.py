@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import io
+import tracemalloc
 
 import numpy as np
+import pytest
 from PIL import Image
 
-from masksmith.classes import ClassTable, Entry, make_entries
+from masksmith.classes import IGNORE, ClassTable, Entry, make_entries
 from masksmith.metrics import Confusion, summarize
+from masksmith.outputs import overlay
 from masksmith.outputs.overlay import blend, show, tints
 from masksmith.report import figures, summary
 
@@ -40,6 +43,15 @@ def test_every_chart_is_a_picture() -> None:
         figures.samples([("a", pixels, mask, mask)], TABLE),
     ):
         assert min(size_of(png)) > 100
+
+
+def test_names_with_dollars_are_no_mathematics() -> None:
+    table = ClassTable(make_entries(["$1%$", r"a\$_$"]))
+    counts = Confusion(2)
+    mask = np.array([[0, 1]], np.uint8)
+    counts.add(mask, mask)
+    assert min(size_of(figures.confusion(summarize(counts, table.names)))) > 100
+    assert min(size_of(figures.samples([("tile_$x_$y.png", mask[..., None], mask, mask)], table))) > 100
 
 
 def test_a_table_says_na_for_a_class_that_does_not_occur() -> None:
@@ -82,3 +94,46 @@ def test_16_bit_pictures_are_stretched_to_be_seen() -> None:
     assert shown.max() == 255
     grey = np.full((2, 2, 1), 77, np.uint8)
     assert (show(grey) == 77).all()
+
+
+def heights(nodata: float) -> tuple[np.ndarray, np.ndarray]:
+    """From 200 to 800, and where they are valid."""
+    found = np.linspace(200, 800, 400, dtype=np.float32).reshape(20, 20, 1)
+    found[:2] = nodata
+    return found, found[..., 0] != nodata
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("nodata", [-9999.0, float(np.finfo(np.float32).min), 99999.0])
+def test_nodata_does_not_decide_what_is_black_and_white(nodata: float) -> None:
+    pixels, valid = heights(nodata)
+    assert np.ptp(show(pixels)[valid]) < 30
+    assert np.ptp(show(pixels, valid)[valid]) == 255
+    np.testing.assert_array_equal(show(pixels, np.zeros_like(valid)), show(pixels))
+
+
+def test_samples_do_not_look_at_ignored_pixels() -> None:
+    drawn = []
+    for nodata in (-9999, -5000):
+        pixels, valid = heights(nodata)
+        truth = np.where(valid, 1, IGNORE).astype(np.uint8)
+        drawn.append(figures.samples([("a", pixels, truth, truth)], TABLE))
+    assert drawn[0] == drawn[1]
+
+
+@pytest.mark.parametrize("overlapping", [False, True])
+def test_an_overlay_is_blended_band_by_band(monkeypatch: pytest.MonkeyPatch, overlapping: bool) -> None:
+    rng = np.random.default_rng(0)
+    rgb = rng.integers(0, 256, (600, 500, 3)).astype(np.uint8)
+    table = ClassTable(make_entries(["a", "b", "c"], [1, 2, 3]), overlapping=True) if overlapping else TABLE
+    mask = rng.integers(0, 8, (60, 50)).repeat(10, 0).repeat(10, 1).astype(np.uint16)
+    mask = mask if overlapping else (mask % 2).astype(np.uint8)
+    monkeypatch.setattr(overlay, "_BAND_PIXELS", rgb.size)
+    whole = blend(rgb, mask, table)
+    monkeypatch.setattr(overlay, "_BAND_PIXELS", 500 * 7)
+    tracemalloc.start()
+    parts = blend(rgb, mask, table)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    np.testing.assert_array_equal(parts, whole)
+    assert peak < 8 * mask.size

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from masksmith.cli import cleaning, options, targets
-from masksmith.errors import InputError, MasksmithError, PartialFault, RecipeError, one_line, unknown_name
+from masksmith.errors import InputError, PartialFault, RecipeError, one_line, unknown_name
 from masksmith.limits import MAX_WINDOW_BYTES
 
 if TYPE_CHECKING:
@@ -152,6 +152,7 @@ def command(
     todo = _todo(mine, wanted, overwrite=overwrite, skip_existing=skip_existing)
     files.make_folder(output)
     files.check_writable(output)
+    targets.refuse_alike(output, [target for one in found for target in wanted.targets(one)])
     if runtime == "auto":
         loaded.use("auto", choosing.pixels(todo))
     with files.held(output):
@@ -199,12 +200,26 @@ def _work(loaded: Answering, todo: Sequence[Chosen], wanted: Wanted, quiet: bool
                     shown.message(
                         f"{chosen.shown} is predicted part by part: its mask alone, as a TIFF{cleaning.left_out(wanted.cleanup)}"
                     )
-                    writer.put_large(chosen, _large(loaded, chosen, wanted, shown))
-    except (KeyboardInterrupt, MasksmithError):
-        if writer.rows and not quiet and not wanted.collectors():
-            typer.echo("What is written stays. The same command with --skip-existing goes on.")
+                    for word in writer.put_large(chosen, _large(loaded, chosen, wanted, shown)):
+                        shown.message(f"{chosen.shown} is left out of {word}, which is made of whole masks")
+        writer.finish()
+    except (KeyboardInterrupt, Exception):
+        _keep(writer, quiet)
         raise
     return writer
+
+
+def _keep(writer: Writer, quiet: bool) -> None:
+    """After an error: nothing that is done is lost, and what there is is told."""
+    writer.keep()
+    if quiet or not writer.rows:
+        return
+    if not writer.wanted.collectors():
+        typer.echo("What is written stays. The same command with --skip-existing goes on.")
+    elif writer.common:
+        typer.echo(f"What is written stays. The pictures until here are in {' and '.join(writer.common)}.")
+    else:
+        typer.echo("What is written stays, without a file about all pictures.")
 
 
 def _tell_seams(loaded: Answering, chosen: Chosen, answer: Prediction | InputError, shown: Show) -> bool:
@@ -310,7 +325,8 @@ def _todo(mine: Sequence[Chosen], wanted: Wanted, *, overwrite: bool, skip_exist
         return list(mine)
     if skip_existing:
         return [chosen for chosen in mine if not all(target.exists() for target in wanted.targets(chosen))]
-    common = [wanted.common(name) for collector in wanted.collectors() for name in collector.finish()]
+    names = [name for collector in wanted.collectors().values() for name in collector.finish()]
+    common = [wanted.common(name, whole=whole) for name in names for whole in (True, False)]
     for target in (*(target for chosen in mine for target in wanted.targets(chosen)), *common):
         if targets.is_taken(target):
             raise InputError(
@@ -334,9 +350,7 @@ def _print(writer: Writer, skipped: int, quiet: bool) -> None:
     if skipped:
         typer.echo(f"{_counted(skipped)} left out: what --save names is there already")
     if writer.rows:
-        common = [wanted.common(name).name for collector in wanted.collectors() for name in collector.finish()]
-        written = ", ".join([*(f"*_{ending}" for ending in wanted.endings), *common])
-        typer.echo(f"\n{_counted(len(writer.rows))}: {written} in {wanted.folder}")
+        typer.echo(f"\n{_counted(len(writer.rows))}: {', '.join(writer.written)} in {wanted.folder}")
     elif not skipped and not writer.faults:
         typer.echo("no pictures in this part")
 

@@ -6,6 +6,8 @@ Rule: nothing is written outside the folder that was given, whatever pictures ar
 from __future__ import annotations
 
 import os
+import tempfile
+import unicodedata
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -40,6 +42,34 @@ def refuse_unsafe(folder: Path, targets: Iterable[tuple[object, Path]]) -> None:
                 received="a link that leads out of it",
                 remedy="remove the link, or give another output folder",
             )
+
+
+def refuse_alike(folder: Path, targets: Iterable[Path]) -> None:
+    """Check that the disk of ``folder`` tells names apart that differ in capitals or in how an accent is composed.
+
+    Raises:
+        InputError: it takes two of them for one.
+    """
+    seen: dict[str, Path] = {}
+    for target in targets:
+        key = unicodedata.normalize("NFC", unicodedata.normalize("NFD", str(target)).casefold())
+        other = seen.setdefault(key, target)
+        if other != target and _is_one_place(folder, other.relative_to(folder), target.relative_to(folder)):
+            raise InputError(
+                where=target,
+                expected="a file of its own for each picture and class",
+                received=f"{other.name} too, which is the same name on this disk",
+                remedy="rename one of the pictures, or predict them into two folders",
+            )
+
+
+def _is_one_place(folder: Path, one: Path, other: Path) -> bool:
+    """The disk itself is asked: what it takes for one name is not the same everywhere, nor in each of its folders."""
+    from masksmith import files
+
+    with tempfile.TemporaryDirectory(dir=folder, prefix=".masksmith-probe-") as probe:
+        files.make_folder(Path(probe) / one)
+        return is_taken(Path(probe) / other)
 
 
 def is_taken(target: Path) -> bool:

@@ -10,17 +10,19 @@ import os
 from collections import deque
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import TracebackType
 
 from masksmith import files
 from masksmith.classes import ClassTable
 from masksmith.errors import InputError
+from masksmith.images.video import Frame
 from masksmith.inference.cleanup import CleanupSettings, clean
 from masksmith.inference.pictures import Chosen
 from masksmith.inference.prediction import Prediction
-from masksmith.limits import MAX_AHEAD_PIXELS
+from masksmith.limits import MAX_WAITING_BYTES
 from masksmith.outputs import COLLECTED, OUTPUTS, Collector, Shaping, endings, render
 
 # Encoding leaves Python's lock, but the network wants the processors too.
@@ -62,30 +64,35 @@ class Wanted:
         """One of them."""
         return self.folder / f"{chosen.name}_{ending}"
 
-    def collectors(self) -> list[Collector]:
-        """What writes the files about all pictures."""
-        return [COLLECTED[word](self.table, self.shaping) for word in self.words if word in COLLECTED]
+    def collectors(self) -> dict[str, Collector]:
+        """What writes the files about all pictures, by the names of these outputs."""
+        return {word: COLLECTED[word](self.table, self.shaping) for word in self.words if word in COLLECTED}
 
-    def common(self, name: str) -> Path:
-        """The place of a file about all pictures."""
+    def common(self, name: str, *, whole: bool = True) -> Path:
+        """The place of a file about all pictures, or of what there is of it when the work ends early."""
         path = self.folder / name
-        return path.with_name(f"{path.stem}-{self.part}{path.suffix}") if self.part else path
+        words = [path.stem, *([self.part] if self.part else []), *([] if whole else ["unfinished"])]
+        return path.with_name("-".join(words) + path.suffix)
 
 
 class Writer:
-    """``put`` each answer in order; leaving the ``with`` waits until all is written."""
+    """``put`` each answer in order; leaving the ``with`` waits until all is written, ``finish`` or ``keep`` come last."""
 
     def __init__(self, wanted: Wanted) -> None:
         self.wanted = wanted
         self.rows: list[tuple[str, Mapping[str, float]]] = []
         """The picture and the share of each class in it, for those that are written."""
         self.faults: list[InputError] = []
+        self.common: list[str] = []
+        """The names of files about all pictures that are written."""
         self._collectors = wanted.collectors()
+        self._gathered = dict.fromkeys(self._collectors, 0)  # how many pictures each has, until it is written
+        self._large = 0
         threads = min(_MOST_THREADS, os.cpu_count() or 1)
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="write")
         self._line = ThreadPoolExecutor(1, thread_name_prefix="collect")
         self._waiting: deque[tuple[Future[None], int]] = deque()
-        self._held_px = 0
+        self._held_bytes = 0
 
     def __enter__(self) -> Writer:
         return self
@@ -96,33 +103,74 @@ class Writer:
         Raises:
             EnvironmentFault: an earlier one could not be written.
         """
-        pixels = answer.mask_HW.size if isinstance(answer, Prediction) else 0
-        self._settle(_MOST_WAITING - 1, pixels)
+        taken = answer.probabilities_KHW.nbytes + answer.pixels_HWC.nbytes if isinstance(answer, Prediction) else 0
+        self._settle(_MOST_WAITING - 1, taken)
         done = self._pool.submit(self._write, chosen, answer)
-        self._waiting.append((self._line.submit(self._collect, chosen, done), pixels))
-        self._held_px += pixels
-        if pixels > MAX_AHEAD_PIXELS:  # the only one in memory
+        self._waiting.append((self._line.submit(self._collect, chosen, done), taken))
+        self._held_bytes += taken
+        if taken > MAX_WAITING_BYTES:  # the only one in memory
             self._settle(0)
 
-    def put_large(self, chosen: Chosen, answer: Mapping[str, float] | InputError) -> None:
-        """Take over what became of a picture whose mask is written already: the share of each class in it."""
+    def put_large(self, chosen: Chosen, answer: Mapping[str, float] | InputError) -> list[str]:
+        """Take over what became of a picture whose mask is written already: the share of each class in it.
+
+        Returns:
+            The outputs about all pictures that it is left out of.
+        """
         if isinstance(answer, InputError):
             self.faults.append(answer)
-        else:
-            self.rows.append((chosen.shown, answer))
+            return []
+        self.rows.append((chosen.shown, answer))
+        self._large += 1
+        taken = [word for word, collector in self._collectors.items() if collector.add_large(chosen.called, answer)]
+        for word in taken:
+            self._gathered[word] += 1
+        return [word for word in self._collectors if word not in taken]
 
-    def _settle(self, most: int, more_px: int = 0) -> None:
-        """Wait until at most so many are held, and ``more_px`` besides; whatever went wrong is raised here."""
+    def finish(self) -> None:
+        """Write the files about all pictures; one that has no picture is not written.
+
+        Raises:
+            EnvironmentFault: one cannot be written.
+        """
+        for word in [word for word, count in self._gathered.items() if count]:
+            self._write_common(word)
+
+    def keep(self) -> None:
+        """After an error, write what there is of them under names that say so, where that can be."""
+        for word in [word for word, count in self._gathered.items() if count]:
+            with suppress(Exception):  # the first error is what is to be told
+                self._write_common(word, whole=False)
+
+    @property
+    def written(self) -> list[str]:
+        """What the files are called that are written, with * in the place of a picture's name."""
+        usual = self.wanted.endings if len(self.rows) > self._large else []
+        return [*(f"*_{ending}" for ending in [*usual, *[_LARGE_ENDING][: self._large]]), *self.common]
+
+    def _write_common(self, word: str, *, whole: bool = True) -> None:
+        for name, content in self._collectors[word].finish().items():
+            target = self.wanted.common(name, whole=whole)
+            files.write_bytes(target, content)
+            self.common.append(target.name)
+            if whole:  # of an earlier call, which this one replaces
+                files.remove([self.wanted.common(name, whole=False)])
+        del self._gathered[word]
+
+    def _settle(self, most: int, more_bytes: int = 0) -> None:
+        """Wait until at most so many are held, and ``more_bytes`` besides; whatever went wrong is raised here."""
         while self._waiting and (
-            len(self._waiting) > most or self._held_px + more_px > MAX_AHEAD_PIXELS or self._waiting[0][0].done()
+            len(self._waiting) > most or self._held_bytes + more_bytes > MAX_WAITING_BYTES or self._waiting[0][0].done()
         ):
-            future, pixels = self._waiting.popleft()
-            self._held_px -= pixels
+            future, taken = self._waiting.popleft()
+            self._held_bytes -= taken
             future.result()
 
     def _write(self, chosen: Chosen, answer: Prediction | InputError) -> Prediction | InputError:
         if isinstance(answer, InputError):
             return answer
+        if isinstance(chosen.source, Frame):  # a picture of its own, and not the whole video
+            answer = replace(answer, source=Path(chosen.name))
         try:
             cleaned = clean(answer, self.wanted.cleanup)
             made = [render(word, cleaned, self.wanted.shaping) for word in self.wanted.each]
@@ -139,8 +187,9 @@ class Writer:
         if isinstance(answer, InputError):
             self.faults.append(answer)
             return
-        for collector in self._collectors:
-            collector.add(chosen.name, answer)
+        for word, collector in self._collectors.items():
+            collector.add(chosen.name, answer, chosen.called)
+            self._gathered[word] += 1
         self.rows.append((chosen.shown, answer.shares()))
 
     def __exit__(
@@ -149,10 +198,6 @@ class Writer:
         try:
             if error is None:
                 self._settle(0)
-        finally:  # what has begun is ended, what has not is left
-            for pool in (self._pool, self._line):
-                pool.shutdown(wait=True, cancel_futures=True)
-        if error is None and self.rows:
-            for collector in self._collectors:
-                for name, content in collector.finish().items():
-                    files.write_bytes(self.wanted.common(name), content)
+        finally:  # what has begun is ended and gathered, what has not is left
+            self._pool.shutdown(wait=True, cancel_futures=True)
+            self._line.shutdown(wait=True)

@@ -47,12 +47,20 @@ class Chosen:
         return self.pixels > MAX_WHOLE_PIXELS
 
     @property
+    def called(self) -> str:
+        """What files about all pictures call it: its path below the folder that was searched.
+
+        Of a frame, and where two pictures have one path, that is the name.
+        """
+        last = self.name.rpartition("/")[2]
+        if isinstance(self.source, Frame) or last not in {images.stem(self.source), _dotless(self.source)}:
+            return self.name
+        return str(PurePosixPath(self.name).parent / self.source.name)
+
+    @property
     def shown(self) -> str:
-        """For a line on the screen: the name with the picture's own ending."""
-        name = self.name
-        if isinstance(self.source, Path):
-            name = str(PurePosixPath(self.name).parent / self.source.name)
-        return "".join(letter if letter.isprintable() else "?" for letter in name)
+        """The same for a line on the screen."""
+        return "".join(letter if letter.isprintable() else "?" for letter in self.called)
 
 
 @dataclass(frozen=True)
@@ -192,7 +200,7 @@ def _named(found: Sequence[_Found], every: int) -> list[Chosen]:
     taken: dict[str, Path] = {}
     chosen: list[Chosen] = []
     for one in once:
-        stem, dotless = images.stem(one.path), one.path.name.replace(".", "_")
+        stem, dotless = images.stem(one.path), _dotless(one.path)
         others = alike[one.folder, stem]
         single = dotless if others[one.path.name] == 1 else f"{one.path.absolute().parent.name}_{dotless}"
         name = (PurePosixPath(one.folder) / (stem if others.total() == 1 else single)).as_posix()
@@ -207,6 +215,10 @@ def _named(found: Sequence[_Found], every: int) -> list[Chosen]:
             taken[each.name] = one.path
             chosen.append(each)
     return chosen
+
+
+def _dotless(path: Path) -> str:
+    return path.name.replace(".", "_")
 
 
 def _expanded(name: str, path: Path, every: int) -> list[Chosen]:

@@ -5,7 +5,7 @@ Rule: an output is bytes made from a Prediction, the same each time; ``files`` a
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -45,8 +45,12 @@ class Output:
 class Collector(Protocol):
     """Gathers what one file says about all pictures together."""
 
-    def add(self, name: str, prediction: Prediction) -> None:
-        """One picture; ``name`` is what its other files begin with."""
+    def add(self, name: str, prediction: Prediction, called: str = "") -> None:
+        """One picture; ``name`` is what its other files begin with, ``called`` goes before its file's name."""
+        ...
+
+    def add_large(self, called: str, shares: Mapping[str, float]) -> bool:
+        """A picture larger than memory, of which the share of each class is known; False where that is not enough."""
         ...
 
     def finish(self) -> dict[str, bytes]:

@@ -6,6 +6,7 @@ Rule: a region without a hole is a polygon, one with a hole is run lengths, so t
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -33,9 +34,9 @@ class CocoCollector:
         self._annotations: list[dict[str, Any]] = []
         self._names: set[str] = set()
 
-    def add(self, name: str, prediction: Prediction) -> None:
-        """One picture: called by its file's name, or by ``name`` where that is taken or unknown."""
-        known = prediction.source.name if prediction.source else name
+    def add(self, name: str, prediction: Prediction, called: str = "") -> None:
+        """One picture: as it is called, or by its file's name, or by ``name`` where that is taken or unknown."""
+        known = called or (prediction.source.name if prediction.source else name)
         file_name = known if known not in self._names else name
         self._names.add(file_name)
         height, width = prediction.mask_HW.shape
@@ -54,6 +55,10 @@ class CocoCollector:
                     "score": round(region.confidence, 4),
                 }
             )
+
+    def add_large(self, called: str, shares: Mapping[str, float]) -> bool:  # noqa: ARG002 - regions need the whole mask
+        """It is left out."""
+        return False
 
     def finish(self) -> dict[str, bytes]:
         """The one file."""

@@ -16,7 +16,7 @@ _PIXELS_A_LINE = 1000
 
 def encode(prediction: Prediction) -> bytes:
     """PNG of the picture with a line inside the edge of each region; the edge of the picture has none."""
-    out = show(prediction.pixels_HWC)
+    out = show(prediction.pixels_HWC, prediction.valid_HW)
     height, width = prediction.mask_HW.shape
     reach = 2 * max(1, round(max(height, width) / _PIXELS_A_LINE)) + 1
     colors = tints(out, prediction.table)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+from collections.abc import Mapping
 
 from masksmith.classes import ClassTable
 from masksmith.inference.prediction import Prediction
@@ -18,11 +19,14 @@ class SharesCollector:
         self._names = table.names
         self._rows: list[list[str]] = []
 
-    def add(self, name: str, prediction: Prediction) -> None:
+    def add(self, name: str, prediction: Prediction, called: str = "") -> None:
         """One picture."""
-        shares = prediction.shares()
-        picture = prediction.source.name if prediction.source else name
-        self._rows.append([picture, *(f"{shares.get(known, 0.0):.6f}" for known in self._names)])
+        self.add_large(called or (prediction.source.name if prediction.source else name), prediction.shares())
+
+    def add_large(self, called: str, shares: Mapping[str, float]) -> bool:
+        """One of any size."""
+        self._rows.append([called, *(f"{shares.get(known, 0.0):.6f}" for known in self._names)])
+        return True
 
     def finish(self) -> dict[str, bytes]:
         """The one file."""

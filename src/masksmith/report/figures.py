@@ -59,8 +59,9 @@ def confusion(figures: Figures) -> bytes:
                     fontsize=8,
                     color="white" if share[y, x] > 0.55 else _INK,
                 )
-    axes.set_xticks(range(size), figures.classes, rotation=45, ha="right", fontsize=8)
-    axes.set_yticks(range(size), figures.classes, fontsize=8)
+    names = [_plain(name) for name in figures.classes]
+    axes.set_xticks(range(size), names, rotation=45, ha="right", fontsize=8)
+    axes.set_yticks(range(size), names, fontsize=8)
     axes.set_xlabel("predicted")
     axes.set_ylabel("true (rows in %)")
     return _png(figure)
@@ -78,8 +79,9 @@ def samples(rows: Sequence[tuple[str, np.ndarray, Mask, Mask]], table: ClassTabl
     tall = 2.5 * min(1.6, max(0.5, shape[0] / shape[1]))
     figure = Figure(figsize=(10, tall * len(rows) + 0.9), layout="constrained")
     axes = figure.subplots(len(rows), 4, squeeze=False)
-    for row, (name, pixels, truth, predicted) in zip(axes, rows, strict=True):
-        rgb = show(pixels)
+    # Pixels that are ignored may hold nodata, which is no grey.
+    pictures = [show(pixels, ~is_ignored(truth)) for _, pixels, truth, _ in rows]
+    for row, rgb, (name, _, truth, predicted) in zip(axes, pictures, rows, strict=True):
         for place, image in zip(
             row,
             (rgb, blend(rgb, truth, table), blend(rgb, predicted, table), difference(truth, predicted, len(table))),
@@ -88,12 +90,12 @@ def samples(rows: Sequence[tuple[str, np.ndarray, Mask, Mask]], table: ClassTabl
             place.imshow(image, interpolation="nearest")
             place.set_xticks([])
             place.set_yticks([])
-        row[0].set_ylabel(name[:24], fontsize=8)
+        row[0].set_ylabel(_plain(name[:24]), fontsize=8)
     for place, title in zip(axes[0], ("picture", "truth", "prediction", "difference"), strict=True):
         place.set_title(title, fontsize=10)
     keys = [("extra", _EXTRA), ("missed", _MISSED)] if two else [("wrong", _WRONG)]
-    named = list(zip(tints(show(rows[0][1]), table), table.names, strict=True))[:16]
-    patches = [Patch(facecolor=_unit(color), edgecolor="#888888", label=name) for color, name in named]
+    named = list(zip(tints(pictures[0], table), table.names, strict=True))[:16]
+    patches = [Patch(facecolor=_unit(color), edgecolor="#888888", label=_plain(name)) for color, name in named]
     patches += [Patch(facecolor=_unit(color), edgecolor="#888888", label=label) for label, color in keys]
     figure.legend(handles=patches, loc="outside lower center", ncols=min(8, len(patches)), fontsize=8, frameon=False)
     return _png(figure)
@@ -109,6 +111,11 @@ def difference(truth_HW: Mask, predicted_HW: Mask, num_classes: int) -> U8:
         out[predicted_HW != truth_HW] = _WRONG
     out[is_ignored(truth_HW)] = _OUT
     return out
+
+
+def _plain(name: str) -> str:
+    """A name that is shown as it is: matplotlib reads what stands between two "$" as mathematics."""
+    return name.replace("$", r"\$")
 
 
 def _unit(color: tuple[int, int, int]) -> tuple[float, float, float]:
