@@ -16,12 +16,14 @@ import pytest
 import tifffile
 
 import masksmith
+from masksmith.classes import ClassTable, Entry
 from masksmith.cli import main
 from masksmith.inference import kept
 from masksmith.inference.cleanup import CleanupSettings, clean
+from masksmith.inference.prediction import Prediction
 from masksmith.outputs import render
 from masksmith.run import Run
-from masksmith.service import answers, schema
+from masksmith.service import answers, own, schema
 from service.serving import NAMES, WAIT_S, Serving, encoded, picture
 
 SAVED = {
@@ -34,6 +36,7 @@ SAVED = {
     "labelme": "labelme.json",
     "npy": "mask.npy",
 }
+ENTRIES = (Entry("roof", (9, 9, 9), 1), Entry("tree", (0, 99, 0), 2))
 # Half a metre a pixel in UTM zone 32.
 PLACE = [
     (33550, 12, 3, (0.5, 0.5, 0.0), True),
@@ -120,6 +123,18 @@ def test_classes_that_overlap(serving: Serving, layered: Path) -> None:
     assert next(one["ending"] for one in about["outputs"] if one["name"] == "mask") == "mask.zip"
 
 
+def test_layers_where_the_picture_has_a_gap() -> None:
+    for table, mask_HW, gap in (
+        (ClassTable(ENTRIES), np.array([[1, 0]], np.uint8), 255),
+        (ClassTable(ENTRIES, overlapping=True), np.array([[3, 1]], np.uint16), 1 << 15),
+    ):
+        shares_KHW = np.zeros((2, 1, 2), np.float32)
+        pixels_HWC = np.zeros((1, 2, 3), np.uint8)
+        found = Prediction(mask_HW, shares_KHW, pixels_HWC, table, valid_HW=np.array([[True, False]]))
+        layers = cv2.imdecode(np.frombuffer(own.layers(found), np.uint8), cv2.IMREAD_UNCHANGED).astype(np.uint16)
+        np.testing.assert_array_equal(layers[..., 2] | layers[..., 0] << 8, [[mask_HW[0, 0], gap]])
+
+
 @pytest.mark.parametrize(
     ("accept", "kind"),
     [
@@ -159,6 +174,21 @@ def test_a_batch(serving: Serving, saved: Path) -> None:
     errors = json.loads(found["errors.json"])
     assert errors["_b_.png"]["code"] == 400
     assert "errors.json" not in entries(serving.client.post("/v1/segment/batch?output=npy", files=files).content)
+
+
+@pytest.mark.parametrize(
+    ("whole", "masks", "key"),
+    [((1, 0, 1), ["a_mask.png", "a_mask-3.png"], "a-2.png"), ((0, 1), ["a_mask-2.png"], "a.png")],
+    ids=["in the middle", "first"],
+)
+def test_the_number_of_a_broken_picture_is_no_other_s(
+    serving: Serving, whole: tuple[int, ...], masks: list[str], key: str
+) -> None:
+    contents = [encoded(picture()) if one else b"\x89PNG" for one in whole]
+    files = [("pictures", (f"{n}/a.png", content)) for n, content in enumerate(contents)]
+    found = entries(serving.client.post("/v1/segment/batch", files=files).content)
+    assert list(found) == [*masks, "errors.json"]
+    assert list(json.loads(found["errors.json"])) == [key]
 
 
 def test_masks_are_cleaned_as_the_run_says(run: Path, tmp_path: Path) -> None:

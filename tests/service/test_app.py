@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from starlette.testclient import TestClient
 
+from masksmith.classes import default_color
 from masksmith.errors import InputError
 from masksmith.service import names, page
 from masksmith.service.app import build
@@ -68,6 +69,7 @@ def test_models_are_known_by_name(serving: Serving, run: Path, layered: Path) ->
     assert serving.get("/v1/model").json()["name"] == "first"
     about = serving.get("/v1/model?model=layered").json()
     assert (about["channels"], about["dtype"], about["runtime"], len(about["classes"])) == (3, "uint8", "torch", 10)
+    assert [tuple(one["tint"]) for one in about["classes"]] == [default_color(k) for k in range(10)]
     with pytest.raises(InputError, match="twice"):
         Models([run, run / "model.safetensors"])
 

@@ -8,11 +8,12 @@ from __future__ import annotations
 import base64
 import io
 import os
+import re
 import shutil
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,6 +21,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 import pytest
+import tifffile
 from PIL import Image
 
 import masksmith
@@ -282,6 +284,34 @@ def test_another_model_whose_classes_overlap(visit: Visit, picture: Path, layere
     assert visit.refused == []
 
 
+def test_a_gap_in_a_picture_where_classes_overlap(visit: Visit, layered: Path, tmp_path: Path) -> None:
+    pixels = np.maximum(drawn(size=(HEIGHT, WIDTH)), 1)
+    pixels[:, : WIDTH // 2] = 0
+    path = tmp_path / "half.tif"
+    tifffile.imwrite(path, pixels, photometric="rgb", extratags=[(42113, "s", 0, "0", True)])  # GDAL's nodata
+    prediction = masksmith.load(layered, device="cpu").segment(path)
+    assert prediction.valid_HW is not None
+    page = opened(visit)
+    page.locator("#model").select_option("layered")
+    page.wait_for_selector("#rows li:nth-child(10)", state="attached")
+    page.set_input_files("#files", [str(path)])
+    shown(page)
+    for row, share in zip(page.locator("#rows .share").all_inner_texts(), prediction.shares().values(), strict=True):
+        assert row.removeprefix("< ") == percent(share)
+    page.locator("#canvas").focus()
+    for _ in range(2):
+        page.keyboard.press("Shift+ArrowLeft")
+    assert page.locator("#readout").inner_text().startswith("no picture here · ")
+
+
+def test_grey_on_grey_has_the_colour_that_the_service_says(visit: Visit) -> None:
+    script = """async () => {
+        const { tints } = await import(new URL("page/layers.js", document.baseURI));
+        return tints([0, 1, 2].map((index) => ({ index, color: [9, 9, 9 + index % 2], tint: [1, 2, index] })), true);
+    }"""
+    assert opened(visit).evaluate(script) == [[9, 9, 9], [9, 9, 10], [1, 2, 2]]
+
+
 def percent(share: float) -> str:
     return f"{100 * share:.{2 if share < 0.01 else 1}f} %" if share else "0 %"
 
@@ -402,3 +432,122 @@ def test_a_token_is_asked_for_and_a_busy_service_asked_again(visit: Visit, pictu
     assert asked[:3] == [None, "Bearer wrong", "Bearer sesame"]
     assert visit.refused == [401, 401, 503]
     assert page.evaluate("() => localStorage.length + sessionStorage.length + document.cookie.length") == 0
+
+
+def test_pictures_that_come_before_the_service_is_ready(visit: Visit, picture: Path) -> None:
+    page = visit.page
+    held = held_back(page, "v1/models", 2)
+    page.goto(visit.host)
+    drop(page, picture)
+    assert page.locator("#takes").inner_text() == "Taken as soon as the service is ready."
+    until(page, lambda: len(held) == 1)
+    held[0].fulfill(status=500, json={"error": {"message": "not now"}})
+    page.wait_for_selector("#reload")
+    page.locator("#reload").press("Enter")
+    until(page, lambda: len(held) == 2)
+    held[1].fulfill(status=500, json={"error": {"message": "not now"}})
+    page.wait_for_selector("#reload:focus")  # which was hidden meanwhile
+    page.keyboard.press("Enter")
+    shown(page)
+    assert page.locator("#items .name").all_inner_texts() == [picture.name]
+    assert visit.refused == [500, 500]
+
+
+def held_back(page: Page, url: str, most: int = 1) -> list[Route]:
+    """So many requests that wait until they are let go; later ones do not."""
+    held: list[Route] = []
+
+    def hold(route: Route) -> None:
+        if len(held) < most:
+            held.append(route)
+        else:
+            route.continue_()
+
+    page.route(re.compile(url), hold)
+    return held
+
+
+def until(page: Page, true: Callable[[], bool]) -> None:
+    """Wait for what the page asks for in a moment."""
+    for _ in range(600):
+        if true():
+            return
+        page.wait_for_timeout(50)
+    pytest.fail("it does not come")
+
+
+def let_go(page: Page, route: Route) -> None:
+    """Answer what was held back, and give the page the time to show it."""
+    with page.expect_response(lambda answer: answer.url == route.request.url):
+        route.continue_()
+    page.wait_for_timeout(300)
+
+
+def test_a_late_answer_of_the_model_before_is_not_shown(visit: Visit) -> None:
+    page = opened(visit)
+    held = held_back(page, "output=picture")
+    tiff = encoded(drawn(size=(HEIGHT, WIDTH)), ".tif")
+    page.set_input_files("#files", [{"name": "field.tif", "mimeType": "image/tiff", "buffer": tiff}])
+    until(page, lambda: bool(held))
+    page.locator("#model").select_option("layered")
+    page.wait_for_selector("#rows li:nth-child(10)")
+    shown(page)
+    shares = page.locator("#rows .share").all_inner_texts()
+    let_go(page, held[0])
+    assert page.locator("#rows .share").all_inner_texts() == shares
+
+
+def test_of_two_choices_of_a_model_the_later_one_counts(visit: Visit) -> None:
+    page = opened(visit)
+    held = held_back(page, "model=layered")
+    page.locator("#model").select_option("layered")
+    until(page, lambda: bool(held))
+    with page.expect_response(re.compile("model=first")):
+        page.locator("#model").select_option("first")
+    let_go(page, held[0])
+    assert page.locator("#model").input_value() == "first"
+    assert page.locator("#rows li").count() == len(NAMES)
+
+
+def test_one_that_is_too_large_leaves_the_next_its_turn(visit: Visit, picture: Path) -> None:
+    page, content = visit.page, picture.read_bytes()
+    sent: list[str] = []
+
+    def limit(route: Route) -> None:
+        about = route.fetch().json()
+        route.fulfill(json={**about, "limits": {**about["limits"], "max_bytes": len(content)}})
+
+    page.route(re.compile(r"/v1/model\?"), limit)
+    page.on("request", lambda request: sent.append(request.url) if "output=layers" in request.url else None)
+    opened(visit)
+    large = {"name": "large.png", "mimeType": "image/png", "buffer": content + b"\0"}
+    page.set_input_files("#files", [large, {**large, "name": "scene.png", "buffer": content}])
+    page.wait_for_selector("[data-state=done]")
+    assert page.locator("#status").inner_text() == "1 of 2 done, 1 failed"
+    assert len(sent) == 1
+    # The buttons that try again are hidden while they do.
+    for button in (page.get_by_role("button", name="Try large.png again"), page.locator("#again")):
+        button.press("Enter")
+        page.wait_for_selector("#items li:first-child .open:focus")
+
+
+def test_a_folder_with_a_file_that_cannot_be_read(visit: Visit, picture: Path) -> None:
+    script = """content => {
+        const bytes = Uint8Array.from(atob(content), (letter) => letter.charCodeAt(0));
+        const whole = new File([bytes], "scene.png", { type: "image/png" });
+        const parts = [[
+            { name: "scene.png", isFile: true, file: (done) => done(whole) },
+            { name: "locked.png", isFile: true, file: (_, fail) => fail(new DOMException("no", "NotReadableError")) },
+        ], []];
+        const reader = { readEntries: (done) => done(parts.shift()) };
+        const folder = { name: "field", isDirectory: true, createReader: () => reader };
+        const dataTransfer = { files: [], items: [{ webkitGetAsEntry: () => folder }] };
+        const event = Object.assign(new Event("drop", { bubbles: true, cancelable: true }), { dataTransfer });
+        document.getElementById("drop").dispatchEvent(event);
+    }"""
+    page = opened(visit)
+    page.evaluate(script, base64.b64encode(picture.read_bytes()).decode())
+    shown(page)
+    page.get_by_role("button", name="locked.png Failed").click()
+    assert "could not read" in page.locator("#sentence").inner_text()
+    assert visit.refused == []

@@ -8,6 +8,7 @@ import struct
 import sys
 import zlib
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from tempfile import gettempdir
 
@@ -17,6 +18,7 @@ import pytest
 
 from helpers import write_image
 from masksmith.errors import EnvironmentFault, MasksmithError, RunError
+from masksmith.images import FORMATS
 from masksmith.service import faults
 from masksmith.service.settings import Settings
 from service.serving import WAIT_S, Serving, encoded, held, picture, until
@@ -64,6 +66,12 @@ def test_no_picture_and_broken_ones(serving: Serving) -> None:
     told(serving.client.post("/v1/segment", content=b"--y\r\nnonsense", headers=broken), 400)
     told(serving.client.post("/v1/segment", content=b"x", headers={"Content-Type": "multipart/form-data"}), 400)
     told(serving.client.post("/v1/segment/batch", content=whole), 400)
+
+
+def test_a_charset_that_reads_nothing(serving: Serving) -> None:
+    form = b'--x\r\nContent-Disposition: form-data; name="picture"; filename="a.png"\r\n\r\nx\r\n--x--\r\n'
+    headers = {"Content-Type": "multipart/form-data; boundary=x; charset=undefined"}
+    assert "charset" in told(serving.client.post("/v1/segment", content=form, headers=headers), 400)["remedy"]
 
 
 @pytest.mark.parametrize(
@@ -229,6 +237,17 @@ def test_a_fault_in_the_program(serving: Serving, monkeypatch: pytest.MonkeyPatc
     for passing in (MemoryError(), OSError(errno.ENOSPC, "No space left on device")):
         monkeypatch.setattr("masksmith.service.pictures.decode", failing(passing))
         told(serving.post(encoded(picture())), 503)
+
+
+def test_want_of_memory_or_disk_is_not_the_fault_of_the_picture(
+    serving: Serving, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        png = replace(FORMATS[".png"], read=failing(MemoryError("Unable to allocate 9 GiB")))
+        patch.setitem(FORMATS, ".png", png)
+        told(serving.post(encoded(picture())), 503)
+    monkeypatch.setattr("pathlib.Path.write_bytes", failing(OSError(errno.ENOSPC, "No space left on device")))
+    told(serving.post(encoded(picture())), 503)
 
 
 @pytest.mark.parametrize(

@@ -102,6 +102,11 @@ def files(output: str, prediction: Prediction, source: Source) -> dict[str, byte
     return render(output, prediction)
 
 
+def file_endings(output: str, table: ClassTable) -> list[str]:
+    """What the files of :func:`files` end with."""
+    return [OWN[output].ending] if output in OWN else endings(output, table)
+
+
 def single(output: str, prediction: Prediction, source: Source, named: Callable[[str], str]) -> tuple[str, bytes]:
     """The one file that is answered, with its ending; of several a ZIP file whose entries ``named`` names."""
     made = files(output, prediction, source)

@@ -133,6 +133,13 @@ async def _of_form(
                 where=field, expected=f"at most {most_files} pictures", received="more", remedy="send them in parts"
             ) from error
         raise
+    except UnicodeError as error:  # of a charset that the client names
+        raise BadRequest(
+            where="Content-Type",
+            expected="a form in UTF-8",
+            received="letters that its charset cannot read",
+            remedy="leave the charset out",
+        ) from error
     try:
         files = [item for item in form.getlist(field) if isinstance(item, UploadFile)]
         if not files:

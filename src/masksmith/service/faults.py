@@ -24,6 +24,8 @@ from masksmith.errors import EnvironmentFault, InputError, MasksmithError, Recip
 RETRY_S = 2
 # What a client has sent is quoted so far.
 _MOST_LETTERS = 300
+# What a system says of a disk without room, or of one whose share is used up.
+_FULL = {errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)}
 
 
 class Refusal(MasksmithError):
@@ -118,6 +120,7 @@ def code(error: MasksmithError) -> int:
 
 def of(error: Exception, path: str = "request") -> MasksmithError:
     """Any error as one of ours; of a fault in the program nothing is told but that it was one."""
+    error = _shortage(error) or error
     if isinstance(error, MasksmithError):
         return error
     if isinstance(error, RequestValidationError):
@@ -138,7 +141,7 @@ def of(error: Exception, path: str = "request") -> MasksmithError:
         return Busy(
             where="memory", expected="room for this picture", received="none", remedy="send a smaller one, or try later"
         )
-    if isinstance(error, OSError) and error.errno in {errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)}:
+    if isinstance(error, OSError) and error.errno in _FULL:
         return Busy(
             where="temporary folder",
             expected="room for this picture",
@@ -151,6 +154,16 @@ def of(error: Exception, path: str = "request") -> MasksmithError:
         received="a fault in the program",
         remedy="report it with the X-Request-Id of this answer",
     )
+
+
+def _shortage(error: Exception) -> Exception | None:
+    """The want of memory or disk that an error was made of, which no picture is to blame for."""
+    link: BaseException | None = error
+    while link is not None:
+        if isinstance(link, MemoryError) or (isinstance(link, OSError) and link.errno in _FULL):
+            return link
+        link = link.__cause__
+    return None
 
 
 def body(error: MasksmithError) -> dict[str, dict[str, object]]:

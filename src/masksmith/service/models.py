@@ -20,6 +20,7 @@ from masksmith.inference.ensemble import Ensemble
 from masksmith.inference.lanes import Lanes
 from masksmith.inference.prediction import Prediction
 from masksmith.inference.segmenter import Segmenter
+from masksmith.keys import default_color
 from masksmith.run import Run
 from masksmith.service import answers
 from masksmith.service.faults import Busy, Unknown
@@ -133,7 +134,10 @@ class Models:
         table, seen = loaded.model.table, loaded.model.preprocessing
         return ModelAbout(
             name=found.name,
-            classes=[ClassAbout(index=i, name=e.name, color=e.color) for i, e in enumerate(table.classes)],
+            classes=[
+                ClassAbout(index=i, name=e.name, color=e.color, tint=default_color(i))
+                for i, e in enumerate(table.classes)
+            ],
             overlapping=table.overlapping,
             channels=seen.channels,
             dtype=seen.dtype,

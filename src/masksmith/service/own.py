@@ -11,7 +11,6 @@ import numpy as np
 
 from masksmith import images
 from masksmith.inference.prediction import Prediction
-from masksmith.keys import Mask
 from masksmith.outputs import geotiff, overlay
 from masksmith.service.schema import ClassShare, Figures
 
@@ -46,9 +45,9 @@ def figures(prediction: Prediction, source: Source) -> bytes:
 def layers(prediction: Prediction) -> bytes:
     """Class and confidence of each pixel in one picture, which a page can read back from a canvas.
 
-    What the picture says is no pixel is 255, but where classes overlap.
+    What the picture says is no pixel is 255; where classes overlap, only the highest bit is set.
     """
-    mask_HW: Mask = prediction.mask_HW if prediction.table.overlapping else geotiff.with_nodata(prediction)
+    mask_HW = geotiff.with_nodata(prediction)
     sure_HW = np.round(np.clip(prediction.confidence_HW, 0, 1) * 255).astype(np.uint8)
     low_HW, high_HW = (mask_HW & 255).astype(np.uint8), (mask_HW.astype(np.uint16) >> 8).astype(np.uint8)
     return images.encode_png(np.dstack([low_HW, sure_HW, high_HW]))
@@ -56,4 +55,4 @@ def layers(prediction: Prediction) -> bytes:
 
 def picture(prediction: Prediction) -> bytes:
     """The picture as a browser can show it."""
-    return images.encode_png(overlay.show(prediction.pixels_HWC))
+    return images.encode_png(overlay.show(prediction.pixels_HWC, prediction.valid_HW))

@@ -87,9 +87,11 @@ def decode(content: bytes, name: str, model: ModelFile, most_pixels: int) -> Dec
         try:
             picture, place = images.read(path), images.georeference(path)
         except DataError as error:
+            # Over a broken header some library asks for any amount of memory: that is no want of it.
+            cause = None if header is None else error
             raise BadRequest(
                 where=name, expected=error.expected, received=error.received, remedy=error.remedy
-            ) from error
+            ) from cause
     return Decoded(name, picture, model.preprocessing.conform(picture.pixels_HWC, name), place)
 
 

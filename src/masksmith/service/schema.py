@@ -80,6 +80,8 @@ class ClassAbout(BaseModel):
     index: int
     name: str
     color: tuple[int, int, int]
+    tint: tuple[int, int, int]
+    """Seen in place of a grey colour over a grey picture, except for the first class."""
 
 
 class OutputAbout(BaseModel):
@@ -104,7 +106,10 @@ class ModelAbout(BaseModel):
     model_config = _shown(
         {
             "name": "first",
-            "classes": [{"index": 0, "name": "ground", "color": [0, 0, 0]}, _CLASS],
+            "classes": [
+                {"index": 0, "name": "ground", "color": [0, 0, 0], "tint": [0, 0, 0]},
+                {**_CLASS, "tint": [230, 159, 0]},
+            ],
             "overlapping": False,
             "channels": 3,
             "dtype": "uint8",

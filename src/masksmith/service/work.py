@@ -137,6 +137,7 @@ class Service:
     async def _entries(self, uploads: Sequence[Upload], output: str, model: str | None) -> dict[str, bytes]:
         """The files of the ZIP file by their names."""
         entries: dict[str, bytes] = {}
+        endings = answers.file_endings(output, self.models.get(model).answering.model.table)
         failed: dict[str, object] = {}
         taken = {"errors.json"}
         known: set[str] = set()
@@ -146,6 +147,8 @@ class Service:
                 made = await self.segment(upload, output, model, single=False)
             except Exception as error:  # one picture must not cost the others theirs
                 failed[shown] = faults.body(log.told(error))["error"]
+                for ending in endings:  # else the mask of a later picture has the number that this one is told under
+                    names.unlike(names.result(names.safe(upload.name, ""), ending), taken)
                 continue
             for ending, content in made.files.items():
                 entries[names.unlike(made.name(ending), taken)] = content

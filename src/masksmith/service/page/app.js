@@ -1,5 +1,5 @@
 /* The page as a whole: it asks for the model, takes pictures in, and opens one of them.
-   Rule: no state of its own but which picture is being opened. */
+   Rule: no state of its own but which picture and which model are being opened, and what came before the first model. */
 
 import * as api from "./api.js";
 import { askToken } from "./dialog.js";
@@ -22,6 +22,8 @@ const viewer = new Viewer($("canvas"), (point, byKeyboard) => {
 });
 const panel = new Panel(viewer);
 const pictures = new Pictures({ onOpen: open, onChange: changed });
+const early = [];
+let loads = 0;
 
 function changed(item) {
   if (item === pictures.current) open(item);
@@ -41,10 +43,11 @@ async function open(item) {
     say(item.state === "failed" ? item.sentence : "The mask is being made …", item.state === "failed");
     return;
   }
-  // Someone may open another picture while this one is decoded.
-  const stale = () => pictures.current !== item || item.state !== "done";
+  // Someone may open another picture, or choose another model, while this one is decoded.
+  const made = item.layers;
+  const stale = () => pictures.current !== item || item.layers !== made;
   try {
-    const layers = await decode(item.layers, pictures.info.overlapping);
+    const layers = await decode(made, pictures.info.overlapping);
     const picture = stale() ? null : await pixels(item, layers);
     if (stale()) return picture?.close();
     say("");
@@ -102,17 +105,21 @@ function say(sentence, canRetry = false) {
 }
 
 async function load(name) {
+  const mine = ++loads; // of two choices in a row the later one counts, whichever is answered first
   $("trouble").hidden = $("reload").hidden = true;
   try {
     const names = await api.models();
     const info = await api.model(name ?? names[0]);
+    if (mine !== loads) return;
     $("model").replaceChildren(...names.map((each) => new Option(each, each, false, each === info.name)));
     $("models").hidden = names.length < 2;
     pictures.info = info;
     panel.setModel(info);
     introduce(info);
     pictures.retry(...pictures.items);
+    take(early.splice(0));
   } catch (error) {
+    if (mine !== loads) return;
     $("trouble").textContent = error.message;
     $("trouble").hidden = $("reload").hidden = false;
     if (pictures.info) { // the model before stays
@@ -137,7 +144,12 @@ function introduce(info) {
 }
 
 function take(files) {
-  if (!files.length || !pictures.info) return;
+  if (!files.length) return;
+  if (!pictures.info) {
+    early.push(...files);
+    $("takes").textContent = "Taken as soon as the service is ready.";
+    return;
+  }
   const first = pictures.items.length === 0;
   pictures.add(files);
   if (first) pictures.items[0].button.focus(); // the button that had the focus is gone
@@ -146,8 +158,16 @@ function take(files) {
 api.useToken(askToken);
 receive(take);
 $("model").addEventListener("change", () => load($("model").value));
-$("reload").addEventListener("click", () => load());
-$("again").addEventListener("click", () => { if (pictures.current) pictures.retry(pictures.current); });
+$("reload").addEventListener("click", async () => {
+  await load();
+  // The button was hidden meanwhile, and lost the focus.
+  if (document.activeElement === document.body) $($("reload").hidden ? "choose" : "reload").focus();
+});
+$("again").addEventListener("click", () => {
+  if (!pictures.current) return;
+  pictures.retry(pictures.current);
+  pictures.current.button.focus(); // the button that had the focus is hidden
+});
 $("zoom-in").addEventListener("click", () => viewer.zoom(1.25));
 $("zoom-out").addEventListener("click", () => viewer.zoom(0.8));
 $("zoom-fit").addEventListener("click", () => viewer.fit());

@@ -1,5 +1,5 @@
 /* The ways in which pictures come to the page: chosen, dropped (folders too), pasted.
-   Rule: it hands on files, and does not look into them. */
+   Rule: it hands on files, and does not look into them. What cannot be read is an empty one marked as unreadable. */
 
 export function receive(take) {
   const input = document.getElementById("files");
@@ -43,14 +43,19 @@ async function dropped(transfer) {
 
 async function inside(entry) {
   if (entry.name.startsWith(".")) return [];
-  if (entry.isFile) return [await new Promise((resolve, reject) => entry.file(resolve, reject))];
-  const reader = entry.createReader();
   const found = [];
-  for (;;) {
-    // A reader answers with at most a hundred at a time, and with none at the end.
-    const some = await new Promise((resolve, reject) => reader.readEntries(resolve, reject));
-    if (!some.length) break;
-    found.push(...some);
+  const unread = [];
+  try {
+    if (entry.isFile) return [await new Promise((resolve, reject) => entry.file(resolve, reject))];
+    const reader = entry.createReader();
+    for (;;) {
+      // A reader answers with at most a hundred at a time, and with none at the end.
+      const some = await new Promise((resolve, reject) => reader.readEntries(resolve, reject));
+      if (!some.length) break;
+      found.push(...some);
+    }
+  } catch { // one that may not be read must not cost the others their place in the list
+    unread.push(Object.assign(new File([], entry.name), { unreadable: true }));
   }
-  return (await Promise.all(found.map(inside))).flat();
+  return [...unread, ...(await Promise.all(found.map(inside))).flat()];
 }

@@ -3,8 +3,8 @@
 
 // Rows are read back in strips of this many pixels: canvases of whole large pictures are refused.
 const STRIP_PX = 4_000_000;
-// As the service shows grey classes on a grey picture, where they would not be seen.
-const COLOURS = [[0, 114, 178], [230, 159, 0], [86, 180, 233], [0, 158, 115], [240, 228, 66], [213, 94, 0], [204, 121, 167]];
+// Of classes that overlap a bit each; this one stands alone where the picture has a gap.
+const GAP_BIT = 1 << 15;
 // From unsure to sure; style.css draws the same.
 const RAMP = [[255, 225, 100], [243, 134, 60], [182, 54, 103], [92, 32, 120], [24, 18, 66]];
 
@@ -35,8 +35,10 @@ export async function decode(blob, overlapping) {
 
 /** The share of each class in all pixels that the picture has, 0 to 1. */
 export function shares(layers, classes, overlapping) {
-  // Gaps of a picture have a number that no class has; where classes overlap none is marked.
-  const total = overlapping ? layers.width * layers.height : classes.reduce((sum, c) => sum + layers.counts[c.index], 0) || 1;
+  // Gaps of a picture have a number that no class has.
+  const total = (overlapping
+    ? layers.width * layers.height - layers.counts[GAP_BIT]
+    : classes.reduce((sum, c) => sum + layers.counts[c.index], 0)) || 1;
   return classes.map(({ index }) => {
     let found = 0;
     layers.counts.forEach((count, key) => { if (count && has(key, index, overlapping)) found += count; });
@@ -44,14 +46,19 @@ export function shares(layers, classes, overlapping) {
   });
 }
 
+/** Is a key one of a picture's gap, where classes overlap? */
+export function isGap(key) {
+  return key === GAP_BIT;
+}
+
 export function has(key, index, overlapping) {
   return overlapping ? Boolean((key >> index) & 1) : key === index;
 }
 
-/** The colour of each class over this picture. */
+/** The colour of each class over this picture: grey would not be seen on grey. */
 export function tints(classes, isGrey) {
-  return classes.map(({ index, color }) =>
-    isGrey && index > 0 && color.every((v) => v === color[0]) ? COLOURS[index % COLOURS.length] : color);
+  return classes.map(({ index, color, tint }) =>
+    isGrey && index > 0 && color.every((v) => v === color[0]) ? tint : color);
 }
 
 /** What colour (as four bytes) stands for each key; 0 where nothing of it is to be seen. */

@@ -3,7 +3,7 @@
 
 import * as api from "./api.js";
 import { bytes } from "./pictures.js";
-import { has, isGrey, palette, ramp, shares, tints } from "./layers.js";
+import { has, isGap, isGrey, palette, ramp, shares, tints } from "./layers.js";
 
 // The words of the service's outputs, in the order in which they are offered.
 const DOWNLOADS = { mask: ["Mask", "PNG"], overlay: ["Overlay", "PNG"], confidence: ["Confidence", "PNG"], geojson: ["Regions", "GeoJSON"] };
@@ -139,7 +139,7 @@ export class Panel {
     const { layers } = this.open;
     const at = point.y * layers.width + point.x;
     const names = classes.filter((c) => has(layers.keys[at], c.index, overlapping)).map((c) => c.name);
-    const said = names.join(" + ") || (overlapping ? "no class" : "no picture here");
+    const said = names.join(" + ") || (overlapping && !isGap(layers.keys[at]) ? "no class" : "no picture here");
     return `${said} · confidence ${Math.round(layers.confidence[at] / 2.55)} % · x ${point.x}, y ${point.y}`;
   }
 

@@ -70,7 +70,7 @@ export class Pictures {
   work() {
     const busy = this.items.filter((item) => item.state === "working").length;
     const next = this.items.filter((item) => item.state === "waiting").slice(0, AT_ONCE - busy);
-    for (const item of next) this.process(item);
+    for (const item of next) if (item.state === "waiting") this.process(item);
   }
 
   async process(item) {
@@ -78,7 +78,7 @@ export class Pictures {
     item.abort = abort;
     this.turn(item, "working");
     try {
-      this.check(item);
+      await this.check(item);
       const tell = (words) => this.note(item, words);
       const { blob } = await api.segment(item.file, "layers", this.info.name, { tell, signal: abort.signal });
       if (item.abort !== abort) return; // removed or begun anew meanwhile
@@ -93,8 +93,9 @@ export class Pictures {
     this.work();
   }
 
-  /** What the service would refuse anyway need not be sent first. */
-  check(item) {
+  /** What the service would refuse anyway need not be sent first. A promise: the next one's turn comes after this one's. */
+  async check(item) {
+    if (item.file.unreadable) throw new api.Fault("The browser could not read it. See whether it can be opened, then add it again.");
     const most = this.info.limits?.max_bytes;
     if (most && item.file.size > most) {
       throw new api.Fault(`The file has ${bytes(item.file.size)}; this service takes files of up to ${bytes(most)}.`);
@@ -138,7 +139,10 @@ export class Pictures {
     item.button.addEventListener("click", () => this.open(item));
     item.again = make("button", { type: "button", className: "small", textContent: "↻", title: "Try again" });
     item.again.setAttribute("aria-label", `Try ${item.name} again`);
-    item.again.addEventListener("click", () => this.retry(item));
+    item.again.addEventListener("click", () => {
+      this.retry(item);
+      item.button.focus(); // the button that had the focus is hidden
+    });
     const remove = make("button", { type: "button", className: "small", textContent: "×", title: "Remove" });
     remove.setAttribute("aria-label", `Remove ${item.name}`);
     remove.addEventListener("click", () => this.remove(item));
