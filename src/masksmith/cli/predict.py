@@ -76,7 +76,7 @@ _Tta = Annotated[
 ]
 _MaxMemory = Annotated[
     str | None,
-    typer.Option("--max-memory", metavar="SIZE", help="For the whole program, as 2GB: windows follow from it."),
+    typer.Option("--max-memory", metavar="SIZE", help="For the program and its windows, as 2GB."),
 ]
 _Tile = Annotated[
     int | None,
