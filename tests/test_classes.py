@@ -212,6 +212,14 @@ def test_csv_faults_name_the_file_and_the_reason(tmp_path: Path, content: bytes,
     assert str(path) in str(caught.value)
 
 
+def test_csv_tells_which_colours_nobody_gave(tmp_path: Path) -> None:
+    (tmp_path / "c.csv").write_text("name,r,g,b\nroad,1,2,3\ntree,,,\n")
+    rows = read_csv(tmp_path / "c.csv")
+    assert [row.invented for row in rows] == [False, True]
+    (tmp_path / "saved.csv").write_text(ClassTable(rows).to_csv())
+    assert read_csv(tmp_path / "saved.csv") == rows
+
+
 def test_csv_missing_file(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="class table"):
         read_csv(tmp_path / "none.csv")

@@ -8,7 +8,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal, get_args
 
@@ -51,13 +51,15 @@ class Entry:
     """One row: a class, or something in the masks that is ignored.
 
     ``value`` is the grey value or palette index that stands for it in index masks; ``color`` is
-    the colour it is shown in, and stands for it in colour masks.
+    the colour it is shown in, and stands for it in colour masks unless it is ``invented``.
     """
 
     name: str
     color: Color
     value: int
     ignored: bool = False
+    invented: bool = field(default=False, compare=False)
+    """The class table says no colour, so that nothing may be decided by this one."""
 
 
 @dataclass(frozen=True)
@@ -428,7 +430,8 @@ def _entry(row: dict[str, str], number: int) -> Entry:
     if role not in {"class", "ignore"}:
         raise ValueError(f'role "{role}" is neither class nor ignore')
     channels = [next((row[c] for c in names if c in row), None) for names in _COLORS]
-    if any(channels) or any(row.get(c) for c in _IN_ONE):
+    given = any(channels) or any(row.get(c) for c in _IN_ONE)
+    if given:
         if None in channels:
             raise ValueError("a colour needs the three columns r, g, b")
         r, g, b = (int(c or "") for c in channels)
@@ -437,4 +440,4 @@ def _entry(row: dict[str, str], number: int) -> Entry:
     if not all(0 <= c <= 255 for c in (r, g, b)):
         raise ValueError(f"colour {(r, g, b)} of {name}")
     value = next((row[c] for c in _VALUES if row.get(c)), number)
-    return Entry(name, (r, g, b), int(value), ignored=role == "ignore")
+    return Entry(name, (r, g, b), int(value), ignored=role == "ignore", invented=not given)

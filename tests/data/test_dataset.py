@@ -284,3 +284,13 @@ def test_the_table_of_any_set_leads_back_to_the_same_pairs(tmp_path: Path, layou
     found = dataset.find(tmp_path / "set", DataSettings.model_validate(dict(KINDS[kind].settings)))
     (tmp_path / "split.csv").write_text(found.to_csv())
     assert dataset.find(tmp_path / "split.csv", DEFAULT).pairs == found.pairs
+
+
+def test_tables_of_masksmith_split_in_the_folder_are_no_lists(tmp_path: Path) -> None:
+    found = dataset.find(flat(tmp_path, 3), DEFAULT)
+    (tmp_path / "split.csv").write_text(found.to_csv())
+    (tmp_path / "folds.csv").write_text(found.to_csv([0, 1, 2]))
+    again = dataset.find(flat(tmp_path, 4), DEFAULT)
+    assert (again.layout, len(again.pairs)) == ("flat", 4)
+    assert told(again, "layout").files == (tmp_path / "folds.csv", tmp_path / "split.csv")
+    assert len(dataset.find(tmp_path / "split.csv", DEFAULT).pairs) == 3

@@ -260,3 +260,34 @@ def test_a_second_look_says_the_same(tmp_path: Path) -> None:
     write_set(tmp_path, parts=("",), count=8)
     first, second = checked(tmp_path), checked(tmp_path)
     assert (first.findings, first.fingerprint, first.dataset) == (second.findings, second.fingerprint, second.dataset)
+
+
+def copy_pair(source: Path, name: str, home: Path, copy: str) -> None:
+    for folder in ("images", "masks"):
+        (home / folder / f"{copy}.png").write_bytes((source / folder / f"{name}.png").read_bytes())
+
+
+@pytest.mark.parametrize(
+    ("parts", "where", "settings"), [(("train", "test"), "train", {}), (("train", "val", "test"), "val", {"folds": 2})]
+)
+def test_copies_stay_together_where_folders_name_parts_and_others_are_drawn(
+    tmp_path: Path, parts: tuple[str, ...], where: str, settings: dict[str, int]
+) -> None:
+    write_set(tmp_path, parts=parts, count=4)
+    for number in range(4):
+        copy_pair(tmp_path / "train", f"train_{number:02}", tmp_path / where, f"copy_{number:02}")
+    found = checked(tmp_path, **settings)
+    split = {p.name: p.split for p in found.dataset.pairs}
+    assert set(split.values()) == {"train", "val", "test"}
+    assert all(split[f"train_{n:02}"] == split[f"copy_{n:02}"] for n in range(4))
+    assert "leak" not in {f.kind for f in found.findings}
+
+
+@pytest.mark.parametrize("settings", [{}, {"folds": 2}])
+def test_the_only_two_pictures_are_drawn_one_by_one_though_related(tmp_path: Path, settings: dict[str, int]) -> None:
+    write_set(tmp_path, parts=("",), count=1)
+    copy_pair(tmp_path, "picture_00", tmp_path, "copy")
+    found = checked(tmp_path, **settings)
+    assert sorted(p.split for p in found.dataset.pairs) == ["train", "val"]
+    assert "leak" in {f.kind for f in found.findings}
+    assert found.faults == []

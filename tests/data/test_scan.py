@@ -15,6 +15,7 @@ from helpers import write_image, write_set
 from masksmith import images
 from masksmith.data import dataset, facts, scan
 from masksmith.data.pairing import Pair
+from masksmith.images.geo import _WORLD_FILES
 from masksmith.labels import LabelSource
 from masksmith.recipe import DataSettings
 
@@ -267,3 +268,20 @@ def test_the_picture_as_its_own_mask_is_seen(tmp_path: Path) -> None:
 def test_what_are_no_facts_is_a_value_error(one: Pair, stored: bytes) -> None:
     with pytest.raises(ValueError):  # noqa: PT011  whatever the words
         facts.load(stored, one)
+
+
+@pytest.mark.parametrize("ending", _WORLD_FILES)
+def test_world_files_are_part_of_what_is_known(pairs: tuple[Pair, ...], ending: str) -> None:
+    scan.scan(pairs)
+    world = pairs[1].image.with_suffix(ending)
+    for east, reused in ((0, 4), (0, 5), (100, 4)):
+        world.write_text(f"1 0 0 -1 {east}.5 9.5")
+        os.utime(world, (1, 1))
+        found = scan.scan(pairs)
+        seen = list(found)[1][1].picture
+        assert seen is not None
+        assert (found.reused, seen.bounds) == (reused, (east, -30.0, east + 48, 10.0))
+    world.unlink()
+    seen = list(scan.scan(pairs))[1][1].picture
+    assert seen is not None
+    assert seen.bounds is None

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from masksmith.classes import Entry, read_csv
-from masksmith.data import dataset
+from masksmith.data import dataset, doctor
 from masksmith.data.layouts import named
 from masksmith.errors import DataError
 from masksmith.labels import decide, scan
@@ -140,3 +140,73 @@ def test_a_class_name_cannot_speak_to_the_terminal(tmp_path: Path) -> None:
     (tmp_path / "classes.csv").write_text("name,r,g,b\nsky\x1b[2J,1,2,3\n")
     with pytest.raises(DataError, match="control characters"):
         read_csv(tmp_path / "classes.csv")
+
+
+def test_a_thing_alone_in_its_picture_is_read_as_the_many_of_the_others(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    thing = np.zeros((8, 8), np.uint8)
+    thing[2:5, 2:5] = 255
+    for name in ("train/a", "train/b", "val/c", "val/d"):
+        picture(tmp_path / name / "images" / "it.png", rng.integers(0, 255, (8, 8), np.uint8))
+        for number in range(2 if name == "train/a" else 1):
+            picture(tmp_path / name / "masks" / f"{number}.png", np.roll(thing, 3 * number, 0))
+    found = dataset.find(tmp_path, DataSettings())
+    assert {p.label.reader for p in found.pairs} == {"instances"}
+    assert [f.received.endswith(": b, c, d") for f in found.findings] == [True]
+    assert doctor.examine(found, DataSettings(), kept=False).require()[0].names == ["background", "object"]
+
+
+def test_a_folder_of_a_picture_without_masks_or_with_two_pictures_is_told(tmp_path: Path) -> None:
+    for name in "abcd":
+        picture(tmp_path / name / "images" / f"{name}.png")
+        if name != "c":
+            picture(tmp_path / name / "masks" / "1.png")
+    picture(tmp_path / "d" / "images" / "e.png")
+    found = dataset.find(tmp_path, DataSettings())
+    assert [p.name for p in found.pairs] == ["a", "b"]
+    assert {f.kind: f.files for f in found.findings} == {
+        "unpaired": (tmp_path / "c/images/c.png",),
+        "ignored folder": (tmp_path / "d",),
+    }
+
+
+@pytest.mark.parametrize(
+    ("pictures", "masks", "mask_end"), [("images", "masks", ""), ("leftImg8bit", "gtFine", "_gtFine_labelIds")]
+)
+def test_a_part_without_its_other_half_is_told(tmp_path: Path, pictures: str, masks: str, mask_end: str) -> None:
+    for part in ("train", "val", "test"):
+        picture(tmp_path / pictures / part / "x.png")
+    for part in ("train", "vall"):
+        picture(tmp_path / masks / part / f"x{mask_end}.png")
+    found = dataset.find(tmp_path, DataSettings())
+    assert [p.split for p in found.pairs] == ["train"]
+    assert {f.kind: f.files for f in found.findings} == {
+        "ignored folder": (tmp_path / pictures / "val", tmp_path / masks / "vall"),
+        "layout": (tmp_path / pictures / "test",),
+    }
+
+
+def test_pictures_of_voc_with_a_mask_and_in_no_list_are_told(tmp_path: Path) -> None:
+    for name in "abc":
+        picture(tmp_path / f"JPEGImages/{name}.jpg")
+    for name in "ab":
+        picture(tmp_path / f"SegmentationClass/{name}.png")
+    (tmp_path / "ImageSets").mkdir()
+    (tmp_path / "ImageSets" / "train.txt").write_text("a\n")
+    (part,) = named.voc(tmp_path)
+    assert list(part.pictures) == ["a"]
+    assert [f.files for f in part.findings] == [(tmp_path / "JPEGImages/b.jpg",)]
+
+
+def test_links_to_folders_are_followed_and_circles_end(tmp_path: Path) -> None:
+    for folder in ("images", "masks"):
+        picture(tmp_path / "far" / folder / "a.png")
+        picture(tmp_path / "set" / folder / "siteB" / "b.png")
+        (tmp_path / "set" / folder / "siteA").symlink_to(tmp_path / "far" / folder)
+    images = tmp_path / "set" / "images"
+    (images / "up").symlink_to(tmp_path / "set")
+    (images / "siteB" / "round").symlink_to(images)
+    (images / "siteB" / "gone.png").symlink_to(tmp_path / "nowhere.png")
+    found = dataset.find(tmp_path / "set", DataSettings())
+    assert [p.name for p in found.pairs] == ["siteA/a", "siteB/b"]
+    assert [f.files for f in found.findings] == [(images / "siteB" / "gone.png",)]

@@ -135,3 +135,9 @@ def test_cleared_scans_hold_the_classes_alone() -> None:
 )
 def test_formats_that_lose_what_is_sharp(name: str, lossy: bool) -> None:
     assert blur.is_lossy(Path(name)) == lossy
+
+
+@pytest.mark.parametrize("lossless", [True, False])
+def test_webp_says_itself_whether_it_loses(tmp_path: Path, lossless: bool) -> None:
+    Image.fromarray(COLORS[discs(64)]).save(tmp_path / "m.webp", lossless=lossless)
+    assert blur.is_lossy(tmp_path / "m.webp") != lossless

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from helpers import write_image
-from masksmith.classes import IGNORE, ClassTable, Entry
+from masksmith.classes import IGNORE, ClassTable, Entry, default_color, read_csv
 from masksmith.errors import DataError
 from masksmith.labels import LABELS, Decision, Grid, LabelSource, MaskScan, RawMask, decide, encode, read_raw
 from masksmith.labels import scan as scan_raw
@@ -300,6 +301,52 @@ def test_regions_of_a_table_take_its_order_and_refuse_other_names() -> None:
         decision.table.encode(np.array([[0, 1]]), "a.json", ("background", "cat"))
 
 
+def test_regions_that_a_person_calls_object_and_border_are_read_by_name() -> None:
+    """Not by position, as the things that masksmith numbers itself."""
+    one = region_scan("a.json", {0: 5, 1: 3, 2: 1}, ("background", "border", "object"))
+    two = region_scan("b.json", {0: 5, 1: 3, 2: 1}, ("background", "object", "border"))
+    table = decide([one, two], None).table
+    assert table.names == ["background", "border", "object"]
+    assert table.encode(np.array([[0, 1, 2]]), "b.json", two.names).tolist() == [[0, 2, 1]]
+    rows = (Entry("object", RED, 0), Entry("background", BLACK, 1), Entry("car", GREEN, 2))
+    names = ("background", "object")
+    for given_rows in (rows[:2], rows):
+        table = decide([region_scan("a.json", {0: 5, 1: 3}, names)], given_rows).table
+        assert table.encode(np.array([[0, 1]]), "a.json", names).tolist() == [[1, 0]]
+
+
+@pytest.mark.parametrize(
+    ("rows", "wanted"),
+    [
+        ((Entry("building", RED, 0), Entry("Background", BLACK, 1)), [1, 0]),
+        ((Entry("ground", BLACK, 0), Entry("building", RED, 1)), [0, 1]),
+    ],
+    ids=["background", "ground"],
+)
+def test_regions_without_names_are_of_the_one_class_of_the_table(rows: tuple[Entry, ...], wanted: list[int]) -> None:
+    names = ("background", "object")
+    decision = decide([region_scan("a.geojson", {0: 5, 1: 3}, names, reader="geojson")], rows)
+    assert decision.kind == "geojson"
+    assert decision.table.names == [row.name for row in rows]
+    assert decision.table.encode(np.array([[0, 1]]), "a.geojson", names).tolist() == [wanted]
+
+
+def test_numbered_things_are_read_by_their_place_in_the_table() -> None:
+    rows = (Entry("ground", BLACK, 0), Entry("cell", RED, 1))
+    things = region_scan("a", {0: 5, 1: 3}, ("background", "object"), reader="instances")
+    decision = decide([things], rows)
+    assert (decision.kind, decision.table.names) == ("instances", ["ground", "cell"])
+    assert decision.table.encode(np.array([[0, 1]]), "a", things.names).tolist() == [[0, 1]]
+
+
+def test_colour_masks_number_no_things(tmp_path: Path) -> None:
+    """What --instances says is told not to hold, not passed over."""
+    seen = scan(write_image(tmp_path / "m.png", np.array([BLACK, GREEN, RED], np.uint8)[TRUTH]))
+    for rows in (None, TABLE):
+        with pytest.raises(DataError, match=r"m\.png: .*a number for each thing.*a colour mask; .*--instances"):
+            decide([seen], rows, instances=True)
+
+
 def test_regions_named_void_do_not_count() -> None:
     decision = decide([region_scan("a.json", {0: 5, 1: 3, 2: 1}, ("background", "void", "car"))], None)
     assert decision.table.names == ["background", "car"]
@@ -339,6 +386,69 @@ def test_snap_takes_the_nearest_class_of_smoothed_colours(tmp_path: Path) -> Non
     wrong = read_mask(path, decision.table) != inside
     # Red is the larger number: class 1.
     assert wrong.mean() < 0.01
+
+
+@pytest.mark.parametrize("extended", [False, True])
+def test_lossless_webp_masks_are_read_as_they_are(tmp_path: Path, extended: bool) -> None:
+    path = tmp_path / "m.webp"
+    about = {"exif": b"Exif\0\0made"} if extended else {}
+    Image.fromarray(np.array([0, 90, 200], np.uint8)[TRUTH]).convert("RGB").save(path, lossless=True, **about)
+    decision = decide([scan(path)], None)
+    assert decision.kind == "grey"
+    np.testing.assert_array_equal(read_mask(path, decision.table), TRUTH)
+
+
+def test_where_snap_does_not_help_another_remedy_is_told() -> None:
+    """Values of a JPEG that are as near to each other as its noise: which of them are classes nobody knows."""
+    near = MaskScan(Path("m.jpg"), {0: 90, 1: 50, 2: 60, 3: 20}, None, distinct=4, solid={0: 80, 1: 30, 2: 40, 3: 9})
+    with pytest.raises(DataError, match=r"with --snap\.$"):
+        decide([near], None)
+    with pytest.raises(DataError, match=r"name the classes in classes\.csv"):
+        decide([near], None, snap=True)
+    rows = tuple(Entry(f"c{v}", default_color(v), v) for v in range(3))
+    assert decide([near], rows, snap=True).table.names == ["c0", "c1", "c2"]
+
+
+def scans_of_two_kinds(tmp_path: Path, grey: np.ndarray, greys: int) -> list[MaskScan]:
+    """So many grey masks, and two in the colours of TABLE."""
+    one = scan(write_image(tmp_path / "grey.png", grey))
+    other = scan(write_image(tmp_path / "color.png", np.array([BLACK, RED], np.uint8)[PAIR]))
+    return [replace(one, masks=greys), replace(other, masks=2)]
+
+
+def test_masks_that_are_all_black_do_not_outvote_the_colours(tmp_path: Path) -> None:
+    decision = decide(scans_of_two_kinds(tmp_path, np.zeros_like(PAIR), 8), TABLE[:2])
+    assert (decision.kind, decision.table.encoding) == ("color", "color")
+    np.testing.assert_array_equal(read_mask(tmp_path / "color.png", decision.table), PAIR)
+    assert not read_mask(tmp_path / "grey.png", decision.table).any()
+
+
+def test_a_colour_mask_among_index_masks_does_not_decide(tmp_path: Path) -> None:
+    decision = decide(scans_of_two_kinds(tmp_path, PAIR, 8), TABLE[:2])
+    assert (decision.kind, decision.table.encoding) == ("index", "value")
+
+
+def rows_of(tmp_path: Path, text: str) -> tuple[Entry, ...]:
+    (tmp_path / "classes.csv").write_text(text)
+    return read_csv(tmp_path / "classes.csv")
+
+
+def test_colours_that_nobody_gave_do_not_overrule_the_values(tmp_path: Path) -> None:
+    """The first row is shown in black, and is not what black stands for."""
+    rows = rows_of(tmp_path, "name,value\nbuilding,1\nbackground,0\n")
+    path = write_palette(tmp_path / "m.png", PAIR, [default_color(0), default_color(1)])
+    np.testing.assert_array_equal(read_mask(path, decide([scan(path)], rows).table), 1 - PAIR)
+    white = write_image(tmp_path / "white.png", PAIR * np.uint8(255))
+    np.testing.assert_array_equal(read_mask(white, decide([scan(white)], rows).table), 1 - PAIR)
+    with pytest.raises(DataError, match=r"a colour of its own for each class.* received no colours; .*name,r,g,b"):
+        decided(tmp_path, np.array([BLACK, RED], np.uint8)[PAIR], rows)
+
+
+def test_a_row_without_a_colour_does_not_take_the_others_theirs(tmp_path: Path) -> None:
+    rows = rows_of(tmp_path, "name,r,g,b\nground,,,\ncar,255,0,0\n")
+    decision = decided(tmp_path, np.array([BLACK, RED], np.uint8)[PAIR], rows)
+    assert decision.table.encoding == "color"
+    np.testing.assert_array_equal(read_mask(tmp_path / "m.png", decision.table), PAIR)
 
 
 def test_tables_of_one_colour_for_two_classes_are_read_by_value(tmp_path: Path) -> None:

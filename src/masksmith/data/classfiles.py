@@ -49,7 +49,7 @@ def find(root: Path, settings: DataSettings) -> tuple[tuple[Entry, ...] | None, 
     names = nnunet_names(root)
     if names:
         rows = tuple(
-            Entry(n, default_color(i), v, ignored=n.lower() in classes.IGNORED_NAMES)
+            Entry(n, default_color(i), v, ignored=n.lower() in classes.IGNORED_NAMES, invented=True)
             for i, (n, v) in enumerate(sorted(names.items(), key=lambda item: item[1]))
         )
         return rows, root / "dataset.json"
@@ -82,7 +82,11 @@ def _row(line: str, number: int) -> Entry:
     numbers = re.match(r"^(\d+),(\d+),(\d+)", rest)
     color = tuple(min(255, int(n)) for n in numbers.groups()) if numbers else default_color(number)
     return Entry(
-        name.strip(), (color[0], color[1], color[2]), number, ignored=name.strip().lower() in classes.IGNORED_NAMES
+        name.strip(),
+        (color[0], color[1], color[2]),
+        number,
+        ignored=name.strip().lower() in classes.IGNORED_NAMES,
+        invented=numbers is None,
     )
 
 

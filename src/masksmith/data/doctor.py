@@ -6,6 +6,8 @@ without being said.
 
 from __future__ import annotations
 
+import itertools
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -180,7 +182,7 @@ def _split(
             presence[pair.image] = same.setdefault(found, found)
     if len(dataset.pairs) < 2:
         return dataset, [_too_few(dataset)], None
-    pairs, told = _kept_together(dataset.pairs, met)
+    pairs, told = _kept_together(dataset.pairs, met, splits.drawn(dataset.pairs, folds=settings.folds is not None))
     numbers = None
     if settings.folds is not None:
         fold = settings.fold or 0
@@ -205,15 +207,16 @@ def _split(
     return out, [*told, *more], numbers
 
 
-def _kept_together(pairs: Sequence[Pair], met: Sequence[Relation]) -> tuple[list[Pair], list[Finding]]:
-    """Pairs that are to be dealt out, related ones as a group, where nobody has said groups."""
-    loose = {i for i, p in enumerate(pairs) if p.split == ""}
-    inside = [r for r in met if r.first in loose and r.second in loose]
+def _kept_together(
+    pairs: Sequence[Pair], met: Sequence[Relation], drawn: Sequence[bool]
+) -> tuple[list[Pair], list[Finding]]:
+    """The pairs; of those that are drawn, related ones as a group, where nobody has said groups."""
+    inside = [r for r in met if drawn[r.first] and drawn[r.second]]
     if not inside or any(p.group for p in pairs):
         return list(pairs), []
     numbers = relations.groups(inside, len(pairs))
-    sizes = {n: numbers.count(n) for n in set(numbers)}
-    if max(sizes.values()) > max(2, _LARGEST_GROUP_SHARE * len(loose)):
+    sizes = Counter(itertools.compress(numbers, drawn))
+    if len(sizes) < 2 or max(sizes.values()) > max(2, _LARGEST_GROUP_SHARE * sizes.total()):
         return list(pairs), []
     joined = [replace(p, group=f"related {n}") if sizes[n] > 1 else p for p, n in zip(pairs, numbers, strict=True)]
     count = sum(size > 1 for size in sizes.values())

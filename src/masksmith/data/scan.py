@@ -15,7 +15,7 @@ from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 
-from masksmith import files
+from masksmith import files, images
 from masksmith.data import facts
 from masksmith.data.facts import PairFacts
 from masksmith.data.pairing import Pair
@@ -23,8 +23,10 @@ from masksmith.errors import MasksmithError
 
 Progress = Callable[[int, int], None]
 
-# Changes with what `facts` measures: what an older version kept is not believed.
-_VERSION = 6
+# Changes with what `facts` measures and keys tell of: what an older version kept is not believed.
+_VERSION = 7
+# They say where a picture beside them lies, and so what is drawn on it and which others it meets.
+_WORLD_FILES = (".tfw", ".jgw", ".pgw", ".wld")
 # Pairs that wait for a thread, for each thread; more would hold more pictures in memory.
 _AHEAD = 2
 # The facts of a set of so many pairs stay in memory: they are unpacked once and not thrice.
@@ -86,7 +88,8 @@ def scan(pairs: Sequence[Pair], progress: Progress = lambda done, total: None, *
         progress: called with (pairs done, pairs in all).
         kept: use and write what earlier scans of this machine have seen.
     """
-    _name_files.cache_clear()  # kept for the folder's many files, not from one scan to the next
+    for known in (_name_files, _world_endings):
+        known.cache_clear()  # kept for the folder's many files, not from one scan to the next
     seen = Scan(pairs, _place() if kept else None)
     threads = os.cpu_count() or 1
     with ThreadPoolExecutor(threads, thread_name_prefix="scan") as pool:
@@ -122,13 +125,22 @@ def _key(pair: Pair) -> str:
     ]
     if pair.label.reader == "yolo":
         parts.append(_name_files(pair.mask.parent))
-    for path in (*pair.images, *pair.label.files):
+    beside = (path.with_name(images.stem(path) + e) for path in pair.images for e in _world_endings(path.parent))
+    for path in (*pair.images, *filter(Path.is_file, beside), *pair.label.files):
         parts.append(os.path.abspath(path))  # noqa: PTH100  resolve() would ask the disk for each folder
         for file in sorted(path.iterdir()) if path.is_dir() else [path]:
             with suppress(OSError):
                 stat = file.stat()
                 parts.append(f"{file.name} {stat.st_size} {stat.st_mtime_ns} {stat.st_ino}")
     return files.sha256(os.fsencode("\n".join(parts)))  # a name may be no text
+
+
+@lru_cache(maxsize=4096)
+def _world_endings(folder: Path) -> tuple[str, ...]:
+    """The endings of the world files in a folder: one look at most folders, where nobody has any."""
+    with suppress(OSError):
+        return tuple(sorted({p.suffix for p in folder.iterdir() if p.suffix.lower() in _WORLD_FILES}))
+    return ()
 
 
 @lru_cache(maxsize=64)

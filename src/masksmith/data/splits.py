@@ -5,6 +5,7 @@ Rule: the order in which files were found is no matter; a group is never torn ap
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -141,6 +142,17 @@ def _read(path: Path, fold: int | None) -> tuple[dict[str, tuple[str, str]], dic
     return by_image, {name: value for name, value in by_name.items() if name not in unclear}
 
 
+def drawn(pairs: Sequence[Pair], *, folds: bool = False) -> list[bool]:
+    """Whether the part of each pair is drawn: where none is said; of the training part, where no validation is.
+
+    Args:
+        pairs: what was found.
+        folds: numbers of folds are drawn: for all but the test part.
+    """
+    is_complete = any(p.split == "val" for p in pairs)
+    return [p.split != "test" if folds else p.split == "" or (p.split == "train" and not is_complete) for p in pairs]
+
+
 def assign(
     pairs: Sequence[Pair], presence: Mapping[Path, frozenset[int]], settings: DataSettings, seed: int
 ) -> tuple[list[Pair], list[Finding]]:
@@ -160,7 +172,7 @@ def assign(
         InputError: shares that leave nothing to train on.
     """
     fixed = {p.split for p in pairs} - {""}
-    loose = [p for p in pairs if p.split == "" or (p.split == "train" and "val" not in fixed)]
+    loose = list(itertools.compress(pairs, drawn(pairs)))
     if not loose:
         return list(pairs), []
     units = _units(loose)
@@ -183,7 +195,7 @@ def folds(pairs: Sequence[Pair], presence: Mapping[Path, frozenset[int]], count:
     Raises:
         InputError: more folds than pictures (or groups).
     """
-    units = _units([p for p in pairs if p.split != "test"])
+    units = _units(list(itertools.compress(pairs, drawn(pairs, folds=True))))
     if count > len(units):
         raise InputError(
             where="data.folds",

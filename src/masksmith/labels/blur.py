@@ -12,6 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from masksmith.classes import unpack
+from masksmith.labels.decision import Unclear
 from masksmith.labels.scan import MaskScan
 
 # A patch smaller than this share of a set's pixels is noise of the compression.
@@ -27,8 +28,19 @@ _PATCH_SHARE = 0.5
 
 
 def is_lossy(path: Path) -> bool:
-    """Whether the format loses what is sharp."""
-    return path.suffix.lower() in {".jpg", ".jpeg", ".jfif", ".webp"}
+    """Whether the format loses what is sharp; of a WebP file, what its first bytes say."""
+    suffix = path.suffix.lower()
+    return suffix in {".jpg", ".jpeg", ".jfif"} or (suffix == ".webp" and not _is_lossless_webp(path))
+
+
+def _is_lossless_webp(path: Path) -> bool:
+    try:
+        with path.open("rb") as file:
+            head = file.read(34)
+    except OSError:
+        return False
+    # The pixels come first, or behind the header of extended files; "VP8 " is the lossy kind.
+    return head[12:16] == b"VP8L" or (head[12:16] == b"VP8X" and head[30:34] == b"VP8L")
 
 
 def is_blurred(scans: Sequence[MaskScan]) -> bool:
@@ -86,3 +98,18 @@ def _distance(a: int, b: int, is_color: bool) -> float:
     if not is_color:
         return abs(a - b)
     return float(sum((x - y) ** 2 for x, y in zip(unpack(a), unpack(b), strict=True)) ** 0.5)
+
+
+def fault(scans: Sequence[MaskScan], snap: bool) -> Unclear:
+    """What is to be said of blurred masks; ``snap``: the nearest class was asked for already."""
+    worst = max(scans, key=lambda s: s.distinct)
+    kind = "values" if worst.values is not None else "colours"
+    main = len(main_keys(scans))
+    return Unclear(
+        where=worst.path,
+        expected=f"a mask with a few {kind}, one a class",
+        received=f"{worst.distinct} {kind}, of which {main} are patches and the others lie on edges"
+        + (" (JPEG blurs the edges of masks)" if is_lossy(worst.path) else ""),
+        remedy="save masks as PNG without smoothing, or "
+        + ("name the classes in classes.csv" if snap else "take the nearest class for each pixel with --snap"),
+    ).of("lossy", lambda s: is_lossy(s.path) or len(s.keys) - len(s.solid) >= FEWEST)

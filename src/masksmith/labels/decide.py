@@ -14,7 +14,7 @@ from masksmith.classes import IGNORED_NAMES, ClassTable, Entry, default_color, m
 from masksmith.errors import listed
 from masksmith.labels import blur
 from masksmith.labels.decision import Decision, Unclear
-from masksmith.labels.instances import NAMES
+from masksmith.labels.instances import NAMES, NUMBERING
 from masksmith.labels.scan import MaskScan
 from masksmith.limits import MAX_UNNAMED_COLORS, MAX_UNNAMED_VALUES
 
@@ -38,7 +38,14 @@ def decide(
     """
     if any(s.overlapping for s in scans):
         return _overlapping(scans, given)
-    if instances and all(s.values is not None and not s.names for s in scans):
+    if instances and (odd := next((s for s in scans if s.values is None), None)):
+        raise Unclear(
+            where=odd.path,
+            expected="a number for each thing, as --instances says",
+            received="a colour mask",
+            remedy="save the masks as numbers of 8 or 16 bits, or leave --instances out",
+        ).of("undefined", lambda s: s.values is None)
+    if instances and not any(s.names for s in scans):
         names = [e.name for e in given][:2] if given is not None and len(given) == 2 else ["background", "object"]
         return Decision(
             ClassTable(make_entries(names, [0, 1]), "instances"), "instances", "a number for each thing, as said"
@@ -62,8 +69,10 @@ def decide(
 def _regions(scans: Sequence[MaskScan], given: tuple[Entry, ...] | None) -> Decision:
     names = list(dict.fromkeys(name for s in scans for name in s.names))
     kind = scans[0].reader
-    if set(names) <= set(NAMES):
+    if all(s.reader in NUMBERING for s in scans):
         return _things(max((s.names for s in scans), key=len), given)
+    if given is not None and (two := _for_unnamed(names, given)):
+        return Decision(ClassTable(two), kind, "regions without names are of the one class that is no background")
     if given is not None:
         return Decision(ClassTable(given, "name"), kind, "the class table names the regions")
     entries = tuple(
@@ -72,6 +81,14 @@ def _regions(scans: Sequence[MaskScan], given: tuple[Entry, ...] | None) -> Deci
     return Decision(
         ClassTable(entries, "name"), kind, f"regions of {len(names) - 1} names; what no region covers is background"
     )
+
+
+def _for_unnamed(names: Sequence[str], given: tuple[Entry, ...]) -> tuple[Entry, ...]:
+    """The rows of two classes for regions that nobody has named; none where the table names them or leaves a choice."""
+    if set(names) != set(NAMES[:2]) or len(given) != 2 or NAMES[1] in {e.name for e in given}:
+        return ()
+    ground = next((e for e in given if e.name.strip("_ ").casefold() == NAMES[0]), min(given, key=lambda e: e.value))
+    return tuple(replace(e, value=int(e != ground)) for e in given)
 
 
 def _things(names: tuple[str, ...], given: tuple[Entry, ...] | None) -> Decision:
@@ -136,26 +153,26 @@ def _layer(name: str, index: int) -> Entry:
 
 def _with_table(scans: Sequence[MaskScan], given: tuple[Entry, ...]) -> Decision:
     values = _union(s.values for s in scans)
-    colors = _union(s.colors for s in scans)
-    by_color = ClassTable(given, "color") if len({e.color for e in given}) == len(given) else None
     wanted = {e.color for e in given}
-    fits_color = (
-        by_color is not None and all(s.colors is not None for s in scans) and all(unpack(c) in wanted for c in colors)
-    )
+    has_colors = len(wanted) == len(given) and not all(e.invented for e in given)
+    by_color = ClassTable(given, "color") if has_colors else None
+    misfits = [by_color is None or s.colors is None or not wanted.issuperset(map(unpack, s.colors)) for s in scans]
     colored = any(s.values is None for s in scans)
     if by_color is not None and _palettes_contradict(scans, given):
         return Decision(by_color, "palette", "the palettes have the colours of the class table at other numbers")
     by_value = ClassTable(given, "value")
-    if colored and values and values <= {e.value for e in given} and _rare(scans, lambda s: s.values is None):
+    # Values that are colours of the table as well tell nothing, as those of masks that are all black.
+    telling = [s for s, misfit in zip(scans, misfits, strict=True) if misfit or s.values is None]
+    if colored and values and values <= {e.value for e in given} and _rare(telling, lambda s: s.values is None):
         return Decision(by_value, "index", "most masks hold the index of a class of the table")
     if colored and by_color is None:
         raise Unclear(
             where="class table",
             expected="a colour of its own for each class, since the masks are in colour",
-            received=f"one colour for {listed(_of_one_color(given))}",
-            remedy="correct the class table",
+            received=f"one colour for {listed(same)}" if (same := _of_one_color(given)) else "no colours",
+            remedy="list the classes with their colours in classes.csv (name,r,g,b)",
         ).of("class table")
-    if by_color is not None and (colored or (fits_color and any(s.from_palette for s in scans))):
+    if by_color is not None and (colored or (not any(misfits) and any(s.from_palette for s in scans))):
         kind = "palette" if all(s.from_palette for s in scans) else "color"
         return Decision(by_color, kind, "the masks are in colour and the class table gives each class one")
     colorful = any(len(set(e.color)) > 1 for e in given) and all(max(e.color) <= 1 for e in given)
@@ -173,7 +190,7 @@ def _with_table(scans: Sequence[MaskScan], given: tuple[Entry, ...]) -> Decision
         return Decision(
             by_value, "bands" if bands > 1 else "index", "each mask value is the index of a class of the table"
         )
-    if by_color is not None and fits_color:
+    if by_color is not None and not any(misfits):
         return Decision(by_color, "grey", "each mask value is the grey of a class of the table")
     if (
         len(by_value) == 2
@@ -182,8 +199,8 @@ def _with_table(scans: Sequence[MaskScan], given: tuple[Entry, ...]) -> Decision
         and min(values) == 0
     ):
         top = max(blur.main_keys(scans)) if len(values) > 2 else max(values)
-        # The class that is black in the table is the one that 0 stands for.
-        zero = 1 if given[1].color == (0, 0, 0) else 0
+        # The class that is black in the table is the one that 0 stands for, else that of the lower value.
+        zero = min((0, 1), key=lambda i: (given[i].invented or given[i].color != (0, 0, 0), given[i].value))
         entries = tuple(replace(e, value=0 if i == zero else top) for i, e in enumerate(given))
         return Decision(ClassTable(entries), "binary", f"two classes, and the masks hold 0 and {top}")
     return Decision(by_value, "index", "the masks hold numbers")
@@ -196,7 +213,7 @@ def _palettes_contradict(scans: Sequence[MaskScan], given: tuple[Entry, ...]) ->
     """
     if not all(s.from_palette for s in scans):
         return False
-    value_of = {e.color: e.value for e in given}
+    value_of = {e.color: e.value for e in given if not e.invented}
     found = {(c, v) for s in scans for v, k in s.palette.items() if (c := unpack(k)) in value_of}
     return len({c for c, v in found if value_of[c] != v}) > 1
 
@@ -215,10 +232,10 @@ def _bands_from_one(scans: Sequence[MaskScan], given: tuple[Entry, ...], values:
 def _without_table(scans: Sequence[MaskScan], snap: bool) -> Decision:
     if blur.is_blurred(scans):
         if not snap:
-            raise _blurred(scans)
+            raise blur.fault(scans, snap)
         scans = blur.cleared(scans)
     elif any(blur.is_lossy(s.path) and len(s.keys) > 2 for s in scans):
-        raise _blurred(scans)
+        raise blur.fault(scans, snap)
     if any(s.values is None for s in scans):
         return _colors(scans)
     values = _union(s.values for s in scans)
@@ -353,19 +370,6 @@ def _of_one_color(given: Sequence[Entry]) -> list[str]:
 
 def _disagreeing(path: Path, expected: str, received: str, remedy: str, guilty: Callable[[MaskScan], bool]) -> Unclear:
     return Unclear(where=path, expected=expected, received=received, remedy=remedy).of("encoding", guilty)
-
-
-def _blurred(scans: Sequence[MaskScan]) -> Unclear:
-    worst = max(scans, key=lambda s: s.distinct)
-    kind = "values" if worst.values is not None else "colours"
-    main = len(blur.main_keys(scans))
-    return Unclear(
-        where=worst.path,
-        expected=f"a mask with a few {kind}, one a class",
-        received=f"{worst.distinct} {kind}, of which {main} are patches and the others lie on edges"
-        + (" (JPEG blurs the edges of masks)" if blur.is_lossy(worst.path) else ""),
-        remedy="save masks as PNG without smoothing, or take the nearest class for each pixel with --snap",
-    ).of("lossy", lambda s: blur.is_lossy(s.path) or len(s.keys) - len(s.solid) >= blur.FEWEST)
 
 
 def _too_many(scans: Sequence[MaskScan], count: int, kind: str) -> Unclear:

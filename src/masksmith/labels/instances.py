@@ -12,6 +12,8 @@ import numpy as np
 import numpy.typing as npt
 
 NAMES = ("background", "object", "border")
+NUMBERING = ("picture", "instances")
+"""The readers of masks that number things: "object" and "border" are theirs. In drawn regions a person called them so."""
 U8 = npt.NDArray[np.uint8]
 
 

@@ -50,6 +50,7 @@ def find(root: Path, forced: str | None = None) -> tuple[str, Path, list[Part]] 
     for _ in range(_DEEPEST):
         for name, layout in LAYOUTS.items():
             if forced in (None, name) and (parts := layout(root)):
+                parts[0].findings += lists.passed_over(root)
                 return name, root, parts
         inside = [p for p in visible(root) if p.is_dir()]
         if len(inside) != 1:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from masksmith import images, labels
-from masksmith.data.findings import note
+from masksmith.data.findings import Finding, note
 from masksmith.data.layouts.part import (
     IMAGE_NAMES,
     MASK_NAMES,
@@ -13,12 +13,13 @@ from masksmith.data.layouts.part import (
     Part,
     by_name,
     child,
+    left_beside,
     pictures_below,
     two_folders,
     visible,
 )
 from masksmith.errors import listed
-from masksmith.labels import Labels
+from masksmith.labels import Labels, LabelSource
 
 _BESIDE = ("_labels", "_label", "_masks", "_mask", "annot", "_annot", "_annotations", "_gt", "_seg")
 
@@ -61,6 +62,8 @@ def splits_inside(root: Path) -> list[Part]:
             found.append(two_folders(split, inside, beside))
         elif table := _annotation_file(masks, names):
             found.append(_with_table(split, inside, table))
+    if found:
+        found[0].findings += left_beside(pictures, masks, found)
     return found
 
 
@@ -101,29 +104,62 @@ def folder_a_picture(root: Path) -> list[Part]:
         part = _folders_in(home, split) if home is not None else None
         if part is not None:
             found.append(part)
+    if found:
+        found[0].findings += _read_alike([source for part in found for source in part.labels.by_name.values()], root)
     return found
+
+
+def _read_alike(annotations: list[list[LabelSource]], root: Path) -> list[Finding]:
+    """A thing that is alone in its picture is read as the many of the others are, and this is said."""
+    alone = [s.path for sources in annotations for s in sources if s.reader == "picture"]
+    if not alone or not any(s.reader == "instances" for sources in annotations for s in sources):
+        return []
+    for sources in annotations:
+        sources[:] = [LabelSource((s.path.parent,), "instances") if s.reader == "picture" else s for s in sources]
+    names = listed(path.parent.parent.name for path in alone)
+    told = f"a mask file that is alone in its picture is taken for one thing, as each of the others is: {names}"
+    return [note("layout", told, root, alone)]
 
 
 def _folders_in(home: Path, split: str) -> Part | None:
     pictures: list[tuple[str, Path]] = []
+    whole, odd = 0, []
     found = Labels()
     for folder in visible(home):
         if not folder.is_dir():
             continue
         inside, masks = child(folder, IMAGE_NAMES), child(folder, MASK_NAMES)
         files = pictures_below(inside) if inside is not None else []
-        if masks is None or len(files) != 1:
+        if len(files) != 1:
+            odd += [folder] if files or masks is not None else []
             continue
         pictures.append((folder.name, files[0][1]))
-        annotated = [p for p in visible(masks) if p.is_dir() or images.is_picture(p) or labels.annotation_reader(p)]
-        if len(annotated) == 1:
-            _add_single(found, folder.name, annotated[0], files[0][1])
-        elif annotated:
-            found.add(folder.name, labels.LabelSource((masks,), "instances"))
+        if masks is not None:
+            whole += 1
+            _add(found, folder.name, masks, files[0][1])
     by, findings = by_name(pictures, home)
-    if len(by) < 2 or any(p.is_dir() and p.name.lower() in IMAGE_NAMES for p in visible(home)):
+    if whole < 2 or any(p.is_dir() and p.name.lower() in IMAGE_NAMES for p in visible(home)):
         return None
+    if odd:
+        findings.append(
+            Finding(
+                "ignored folder",
+                str(home),
+                "one picture in the folder of each picture",
+                f"none or several in {listed(p.name for p in odd)}",
+                "give each picture a folder of its own, with its masks",
+                tuple(odd),
+            )
+        )
     return Part(split, home, home, by, found, findings=findings)
+
+
+def _add(found: Labels, name: str, masks: Path, picture: Path) -> None:
+    annotated = [p for p in visible(masks) if p.is_dir() or images.is_picture(p) or labels.annotation_reader(p)]
+    if len(annotated) == 1:
+        _add_single(found, name, annotated[0], picture)
+    elif annotated:
+        found.add(name, LabelSource((masks,), "instances"))
 
 
 def _add_single(found: Labels, name: str, path: Path, picture: Path) -> None:

@@ -7,20 +7,22 @@ from dataclasses import replace
 from pathlib import Path
 
 from masksmith import images, labels
-from masksmith.data.findings import Finding
+from masksmith.data.findings import Finding, note
 from masksmith.data.layouts.part import SPLIT_NAMES, Part
 from masksmith.errors import DataError
 from masksmith.labels import Labels
 
 _IMAGE_COLUMNS = ("image", "images", "picture", "image_path", "img", "file", "filename")
 _MASK_COLUMNS = ("mask", "masks", "label", "mask_path", "annotation", "annotations")
+# As Dataset.to_csv writes them.
+_OWN_COLUMNS = ["name", "split", "group", "image", "mask", "key"]
 # Files that make one picture, one a channel, stand in one cell.
 JOINT = "|"
 
 
 def listed(root: Path) -> list[Part]:
     """A CSV or Parquet file with the columns image, mask and, if wanted, split and group"""
-    tables = [p for p in sorted(root.iterdir()) if p.suffix.lower() in {".csv", ".parquet"} and is_list(p)]
+    tables = [p for p in _tables(root) if is_list(p) and not _is_own(p)]
     if len(tables) > 1:
         raise DataError(
             where=root,
@@ -29,6 +31,22 @@ def listed(root: Path) -> list[Part]:
             remedy="name the one that counts in place of the folder",
         )
     return [part_of(tables[0])] if tables else []
+
+
+def passed_over(root: Path) -> list[Finding]:
+    """A word on tables of ``masksmith split``: they say parts, and not which pictures there are now."""
+    own = [p for p in _tables(root) if _is_own(p)]
+    names = ", ".join(p.name for p in own)
+    told = f"taken for no list, since masksmith split has written it: {names}; --split FILE follows its parts"
+    return [note("layout", told, root, own)] if own else []
+
+
+def _tables(root: Path) -> list[Path]:
+    return [p for p in sorted(root.iterdir()) if p.suffix.lower() in {".csv", ".parquet"}]
+
+
+def _is_own(path: Path) -> bool:
+    return path.suffix.lower() == ".csv" and _columns(path) in (_OWN_COLUMNS, [*_OWN_COLUMNS, "fold"])
 
 
 def is_list(path: Path) -> bool:

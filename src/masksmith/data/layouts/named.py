@@ -8,7 +8,17 @@ from pathlib import Path
 
 from masksmith import images, labels
 from masksmith.data.findings import Finding, note
-from masksmith.data.layouts.part import SPLIT_NAMES, Part, below, by_name, child, pictures_below, two_folders, visible
+from masksmith.data.layouts.part import (
+    SPLIT_NAMES,
+    Part,
+    below,
+    by_name,
+    child,
+    left_beside,
+    pictures_below,
+    two_folders,
+    visible,
+)
 from masksmith.errors import DataError, listed
 from masksmith.labels import Labels
 
@@ -32,7 +42,12 @@ def voc(root: Path) -> list[Part]:
                 if (file := lists / f"{name}.txt").is_file():
                     _take_list(whole, file, split)
     if whole.splits:  # most pictures of VOC have boxes only; the lists say which have masks
-        whole.pictures = {name: files for name, files in whole.pictures.items() if name in whole.splits}
+        rest = {name: files[0] for name, files in whole.pictures.items() if name not in whole.splits}
+        drawn = [file for name, file in rest.items() if name in whole.labels.by_name or whole.labels.of_picture(file)]
+        if drawn:
+            told = f"{len(drawn)} pictures with a mask are in no list, and not used: {listed(p.name for p in drawn)}"
+            whole.findings.append(note("layout", told, pictures, drawn))
+        whole.pictures = {name: files for name, files in whole.pictures.items() if name not in rest}
     return [whole]
 
 
@@ -64,6 +79,8 @@ def cityscapes(root: Path) -> list[Part]:
             ((name.removesuffix("_leftImg8bit"), path) for name, path in pictures_below(inside)), inside
         )
         found.append(Part(split, inside, beside, by, _city_labels(beside, ending), findings=findings))
+    if found:
+        found[0].findings += left_beside(pictures, masks, found)
     return found
 
 

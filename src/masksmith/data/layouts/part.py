@@ -6,7 +6,7 @@ Rule: folders are walked here, and no file is opened but by the sniffers of ``la
 from __future__ import annotations
 
 import os
-from collections.abc import Container, Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -74,11 +74,20 @@ _OF_SYSTEMS = ("lost+found", "System Volume Information", "$RECYCLE.BIN")
 def below(folder: Path) -> Iterator[Path]:
     """All that lies in a folder and in its folders, but for hidden ones and those of systems.
 
-    Unlike ``rglob`` it does not pass over a folder that cannot be listed.
+    Unlike ``rglob`` it does not pass over a folder that cannot be listed. Links to folders are
+    followed after the folders themselves, and none to what was seen or lies above: they may lead in circles.
     """
-    for place, folders, names in os.walk(folder, onerror=_fail):
-        folders[:] = [name for name in folders if not name.startswith(".") and name not in _OF_SYSTEMS]
-        yield from (Path(place) / name for name in [*folders, *names])
+    waiting, seen = [str(folder)], {str(parent) for parent in folder.resolve().parents}
+    while waiting:
+        for place, folders, names in os.walk(waiting.pop(0), onerror=_fail):
+            folders[:] = [name for name in folders if not name.startswith(".") and name not in _OF_SYSTEMS]
+            real = os.path.realpath(place)
+            if real in seen:
+                folders.clear()
+                continue
+            seen.add(real)
+            yield from (Path(place) / name for name in [*folders, *names])
+            waiting += [path for name in folders if os.path.islink(path := os.path.join(place, name))]  # noqa: PTH114, PTH118  of os.walk
 
 
 def _fail(error: OSError) -> None:
@@ -91,7 +100,7 @@ def pictures_below(folder: Path) -> list[tuple[str, Path]]:
     flat = [(images.stem(p), p) for p in direct if images.is_picture(p)]
     if flat:
         return flat
-    deep = sorted(p for p in below(folder) if p.is_file() and images.is_picture(p))
+    deep = sorted(p for p in below(folder) if not p.is_dir() and images.is_picture(p))
     return [(_relative_name(p, folder), p) for p in deep]
 
 
@@ -136,6 +145,34 @@ def two_folders(split: str, image_folder: Path, mask_folder: Path) -> Part:
     pictures, findings = by_name(pictures_below(image_folder), image_folder)
     findings += _left_inside(image_folder, pictures)
     return Part(split, image_folder, mask_folder, pictures, annotations_below(mask_folder, pictures), findings=findings)
+
+
+def left_beside(pictures: Path, masks: Path, parts: Sequence[Part]) -> list[Finding]:
+    """A word on the folders inside the folder of pictures, and inside that of masks, that no part takes."""
+    used = {folder for part in parts for folder in (part.images, part.masks)}
+    rest = [p for home in (pictures, masks) for p in visible(home) if p.is_dir() and p not in used]
+    # The pictures of a contest's test come without masks.
+    tests = [p for p in rest if p.parent == pictures and p.name.lower() in SPLIT_NAMES["test"]]
+    rest = [p for p in rest if p not in tests]
+    found = []
+    if tests:
+        found.append(note("layout", f"not used, since it has no masks: {_names(tests)}", pictures, tests))
+    if rest:
+        found.append(
+            Finding(
+                "ignored folder",
+                str(pictures.parent),
+                "folders train, val and test of pictures, and the same of masks",
+                f"{_names(rest)}, which fit to no other",
+                "rename them, add what is missing, or remove them",
+                tuple(rest),
+            )
+        )
+    return found
+
+
+def _names(folders: Iterable[Path]) -> str:
+    return listed(f"{p.parent.name}/{p.name}" for p in folders)
 
 
 def _left_inside(folder: Path, pictures: dict[str, tuple[Path, ...]]) -> list[Finding]:

@@ -19,7 +19,7 @@ from masksmith.data.mend.item import Item
 from masksmith.data.mend.levels import scan_of_levels
 from masksmith.errors import DataError
 from masksmith.labels import MaskScan, Unclear, blur
-from masksmith.labels.instances import NAMES
+from masksmith.labels.instances import NUMBERING
 from masksmith.limits import MAX_UNNAMED_COLORS
 from masksmith.recipe import DataSettings
 
@@ -156,7 +156,7 @@ def _of_values(found: Sequence[Reading], scans: Sequence[MaskScan], entries: tup
 def _readable(table: ClassTable, scan: MaskScan) -> bool:
     if table.encoding == "name":
         return bool(scan.names)
-    drawn = bool(scan.names) and not set(scan.names) <= set(NAMES)
+    drawn = bool(scan.names) and scan.reader not in NUMBERING
     return not drawn and (scan.colors if table.encoding == "color" else scan.values) is not None
 
 
