@@ -241,6 +241,7 @@ PLANNED = {"model.channels": (24, 48, 96), "model.stem": 2, "model.norm": "group
         ({"model.width": 16}, None, 2, 16),
         ({"model.depth": 3}, None, 2, None),
         ({"model.preset": "minimal"}, None, None, None),
+        ({"model.preset": "compact"}, (24, 48, 96), 2, None),
         ({"model.preset": "minimal", "model.stem": 4}, None, 4, None),
         ({"model.stem": 4}, (24, 48, 96), 4, None),
         ({"model.channels": (8, 16)}, (8, 16), 2, None),
@@ -252,6 +253,20 @@ def test_widths_of_a_plan_give_way(
 ) -> None:
     model = Recipe().with_settings(PLANNED).with_settings(more).model
     assert (model.channels, model.stem, model.width, model.norm) == (channels, stem, width, "group")
+
+
+def test_weights_of_a_plan_give_way_to_a_loss_that_heeds_none() -> None:
+    planned = Recipe().with_settings(PLANNED)
+    assert planned.with_settings({"loss": "0.5*ce+dice"}).class_weights == (1.0, 2.0)
+    assert planned.with_settings({"loss": "bce+dice"}).class_weights == ()
+    assert planned.with_settings({"loss": "dice", "class_weights": (3.0,)}).class_weights == (3.0,)
+
+
+def test_what_a_person_has_written_stays_beside_another_preset() -> None:
+    model = (
+        Recipe().with_settings({"model.depth": 3, "model.width": 8}).with_settings({"model.preset": "minimal"}).model
+    )
+    assert (model.depth, model.width) == (3, 8)
 
 
 def test_channels_take_the_place_of_depth_and_width() -> None:

@@ -292,7 +292,12 @@ class Recipe(_Section):
         tree: dict[str, Any] = self.model_dump(exclude_unset=True)
         if _LENGTHS & settings.keys():
             tree |= {**dict.fromkeys(_LENGTHS), "extended": (), "paced": ()}  # another length is planned as a whole
-        _forget_widths(tree.get("model", {}), {key.removeprefix("model.") for key in settings if "model." in key})
+        model = tree.get("model", {})
+        _forget_widths(
+            model, settings, other_preset=settings.get("model.preset", self.model.preset) != self.model.preset
+        )
+        if "loss" in settings and "class_weights" not in settings and not re.search(r"\bce\b", str(settings["loss"])):
+            tree.pop("class_weights", None)  # no other loss heeds them, and a plan may have written them
         for key, value in settings.items():
             section, _, last = key.rpartition(".")
             known = isinstance(getattr(self, section, None), _Section)
@@ -304,9 +309,10 @@ class Recipe(_Section):
         return parse(tree, where="recipe")
 
 
-def _forget_widths(model: dict[str, Any], anew: set[str]) -> None:
+def _forget_widths(model: dict[str, Any], settings: Mapping[str, object], *, other_preset: bool) -> None:
     """Let the widths of a recipe give way to those that are said in another way: a plan has written them one by one."""
-    old = {"channels", "depth", "width", "stem"} if "preset" in anew else set()
+    anew = {key.removeprefix("model.") for key in settings if key.startswith("model.")}
+    old = {"channels", "stem"} if other_preset else set()
     if anew & {"depth", "width"}:
         old |= {"channels"}
     if "channels" in anew:

@@ -156,6 +156,28 @@ def test_a_thing_alone_in_its_picture_is_read_as_the_many_of_the_others(tmp_path
     assert doctor.examine(found, DataSettings(), kept=False).require()[0].names == ["background", "object"]
 
 
+def test_a_mask_of_several_classes_is_no_thing_because_another_folder_has_two_files(tmp_path: Path) -> None:
+    classes = np.zeros((8, 8), np.uint8)
+    classes[2:5, 2:5], classes[6:] = 1, 2
+    for name in "abcd":
+        picture(tmp_path / name / "images" / "it.png")
+        picture(tmp_path / name / "masks" / "mask.png", classes)
+    picture(tmp_path / "b" / "masks" / "old.png", classes)
+    seen = doctor.examine(dataset.find(tmp_path, DataSettings()), DataSettings(), kept=False)
+    with pytest.raises(DataError, match=r"mask\.png: expected one thing in a mask file, .* several values besides 0"):
+        seen.require()
+
+
+def test_a_folder_that_only_its_split_table_explains_is_read_by_that(tmp_path: Path) -> None:
+    for name in "abc":
+        picture(tmp_path / "raw" / f"{name}.png")
+        picture(tmp_path / "drawn" / f"{name}.png", np.eye(8, dtype=np.uint8))
+    settings = DataSettings(images=str(tmp_path / "raw"), masks=str(tmp_path / "drawn"))
+    (tmp_path / "split.csv").write_text(dataset.find(None, settings).to_csv())
+    found = dataset.find(tmp_path, DataSettings())
+    assert [p.name for p in found.pairs] == ["a", "b", "c"]
+
+
 def test_a_folder_of_a_picture_without_masks_or_with_two_pictures_is_told(tmp_path: Path) -> None:
     for name in "abcd":
         picture(tmp_path / name / "images" / f"{name}.png")

@@ -6,7 +6,7 @@ import math
 import re
 import signal
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -215,11 +215,13 @@ def _keep(writer: Writer, quiet: bool) -> None:
     if quiet or not writer.rows:
         return
     if not writer.wanted.collectors():
-        typer.echo("What is written stays. The same command with --skip-existing goes on.")
+        word = ". The same command with --skip-existing goes on."
     elif writer.common:
-        typer.echo(f"What is written stays. The pictures until here are in {' and '.join(writer.common)}.")
+        word = f". The pictures until here are in {' and '.join(writer.common)}."
     else:
-        typer.echo("What is written stays, without a file about all pictures.")
+        word = ", without a file about all pictures."
+    with suppress(OSError):  # nobody may read this any more; the error is what is to be told
+        typer.echo(f"What is written stays{word}")
 
 
 def _tell_seams(loaded: Answering, chosen: Chosen, answer: Prediction | InputError, shown: Show) -> bool:
@@ -333,7 +335,7 @@ def _todo(mine: Sequence[Chosen], wanted: Wanted, *, overwrite: bool, skip_exist
                 where=target,
                 expected="no file of that name",
                 received="one that exists",
-                remedy="give another output folder, --skip-existing to go on, or --overwrite to replace it",
+                remedy=f"give another output folder{'' if common else ', --skip-existing to go on,'} or --overwrite to replace it",
             )
     return list(mine)
 

@@ -199,5 +199,7 @@ class Writer:
             if error is None:
                 self._settle(0)
         finally:  # what has begun is ended and gathered, what has not is left
-            self._pool.shutdown(wait=True, cancel_futures=True)
-            self._line.shutdown(wait=True)
+            try:
+                self._pool.shutdown(wait=True, cancel_futures=True)
+            finally:  # a second Ctrl-C does not leave it at work on tables that are being written
+                self._line.shutdown(wait=True)

@@ -72,6 +72,10 @@ def export(
     for target in targets:
         _refuse(target, source)
         files.refuse_existing(target_folder / EXPORTS[target].main.replace("NAME", source.name), overwrite=overwrite)
+    # Without a line in the record nobody opens a program; a model file in a folder that is only read can do without others.
+    needs_record = run.is_dir() or any(EXPORTS[target].runs_code for target in targets)
+    if needs_record:
+        files.check_writable(home)
     source = replace(source, samples=proving.of_run(home, source).batches)
     made = {target: _made(target, source, home) for target in targets}
     for path in [path for contents, _ in made.values() for path in contents]:
@@ -79,7 +83,11 @@ def export(
     for contents, _ in made.values():
         for path, content in contents.items():
             files.write_bytes(target_folder / path, content)
-    _record(home / RECORD, target_folder, source, made)
+    try:
+        _record(home / RECORD, target_folder, source, made)
+    except EnvironmentFault:
+        if needs_record:
+            raise
     return [_written(target, target_folder, source, *parts) for target, parts in made.items()]
 
 

@@ -96,7 +96,7 @@ def read_instances(source: LabelSource, grid: Grid) -> RawMask:
     """A folder of one mask a thing: 1 where any of them is set, 2 on the border between them.
 
     Raises:
-        DataError: a file that cannot be read, or of another size than the picture.
+        DataError: a file that cannot be read, of another size than the picture, or a single one of several things.
     """
     folder = source.path
     files = sorted(p for p in folder.iterdir() if images.is_picture(p)) if folder.is_dir() else list(source.files)
@@ -110,7 +110,15 @@ def read_instances(source: LabelSource, grid: Grid) -> RawMask:
                 received=f"{pixels.shape[1]}×{pixels.shape[0]}",
                 remedy=f"export the mask at the size of {grid.image.name}",
             )
-        numbers[(pixels != 0).any(axis=2)] = number
+        inside = (pixels != 0).any(axis=2)
+        if not folder.is_dir() and len(np.unique(pixels[inside], axis=0)) > 1:  # alone beside its picture
+            raise DataError(
+                where=path,
+                expected="one thing in a mask file, as beside the other pictures",
+                received="several values besides 0",
+                remedy="give each thing a file of its own, or each picture one mask",
+            )
+        numbers[inside] = number
     if source.overlapping:
         return RawMask((numbers != 0).astype(np.uint16), names=("object",), overlapping=True)
     return RawMask(classes_of(numbers, source.border_px), names=NAMES[: 3 if source.border_px else 2])

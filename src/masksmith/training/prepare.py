@@ -110,7 +110,12 @@ def crop_px(recipe: Recipe, fingerprint: Fingerprint, network: UNet) -> int:
     return min(USUAL_CROP_PX, -(-fingerprint.median_side // 32) * 32)
 
 
-def _check_weights(recipe: Recipe, table: ClassTable) -> None:
+def require_heeded(recipe: Recipe, table: ClassTable) -> None:
+    """Make sure that class weights are not given in vain.
+
+    Raises:
+        RecipeError: they are.
+    """
     if recipe.class_weights and (table.overlapping or "ce" not in {name for _, name in losses.parse(recipe.loss)}):
         raise RecipeError(
             where="class_weights",
@@ -118,6 +123,9 @@ def _check_weights(recipe: Recipe, table: ClassTable) -> None:
             received="classes that may overlap" if table.overlapping else f"loss={recipe.loss}",
             remedy="leave them out (class_weights=[])",
         )
+
+
+def _check_weights(recipe: Recipe, table: ClassTable) -> None:
     if recipe.class_weights and len(recipe.class_weights) != len(table):
         raise RecipeError(
             where="class_weights",

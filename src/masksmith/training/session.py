@@ -109,6 +109,7 @@ def settle(
     if chosen.augment.callable is not None:
         load_transform(chosen.augment.callable)
     table, fingerprint = checkup.require()
+    prepare.require_heeded(chosen, table)
     _describe(checkup, listener)
     made, job = sizing.settle(
         planning.make(chosen, fingerprint, table),

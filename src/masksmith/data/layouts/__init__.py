@@ -52,6 +52,10 @@ def find(root: Path, forced: str | None = None) -> tuple[str, Path, list[Part]] 
             if forced in (None, name) and (parts := layout(root)):
                 parts[0].findings += lists.passed_over(root)
                 return name, root, parts
+        if (
+            forced in (None, "list") and len(tables := lists.own(root)) == 1
+        ):  # nothing else says which pictures there are
+            return "list", root, [lists.part_of(tables[0])]
         inside = [p for p in visible(root) if p.is_dir()]
         if len(inside) != 1:
             return None

@@ -115,7 +115,7 @@ def _read_alike(annotations: list[list[LabelSource]], root: Path) -> list[Findin
     if not alone or not any(s.reader == "instances" for sources in annotations for s in sources):
         return []
     for sources in annotations:
-        sources[:] = [LabelSource((s.path.parent,), "instances") if s.reader == "picture" else s for s in sources]
+        sources[:] = [LabelSource(s.files, "instances") if s.reader == "picture" else s for s in sources]
     names = listed(path.parent.parent.name for path in alone)
     told = f"a mask file that is alone in its picture is taken for one thing, as each of the others is: {names}"
     return [note("layout", told, root, alone)]

@@ -33,12 +33,17 @@ def listed(root: Path) -> list[Part]:
     return [part_of(tables[0])] if tables else []
 
 
+def own(root: Path) -> list[Path]:
+    """Tables of ``masksmith split``: they say parts, and not which pictures there are now."""
+    return [p for p in _tables(root) if _is_own(p)]
+
+
 def passed_over(root: Path) -> list[Finding]:
-    """A word on tables of ``masksmith split``: they say parts, and not which pictures there are now."""
-    own = [p for p in _tables(root) if _is_own(p)]
-    names = ", ".join(p.name for p in own)
+    """A word on these."""
+    found = own(root)
+    names = ", ".join(p.name for p in found)
     told = f"taken for no list, since masksmith split has written it: {names}; --split FILE follows its parts"
-    return [note("layout", told, root, own)] if own else []
+    return [note("layout", told, root, found)] if found else []
 
 
 def _tables(root: Path) -> list[Path]:
