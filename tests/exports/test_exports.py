@@ -102,6 +102,16 @@ def test_the_record_stands_beside_the_model_and_keeps_what_has_another_name(run:
     assert verifying.verify(first.path, home).agreement.enough
 
 
+def test_beside_a_model_file_a_record_that_nobody_needs_may_fail(run: Path, tmp_path: Path) -> None:
+    home = tmp_path / "model.safetensors"
+    shutil.copy(run / "model.safetensors", home)
+    (tmp_path / "exports.json").mkdir()
+    (made,) = writing.export(home, ["onnx"], tmp_path / "out")
+    assert made.path.is_file()
+    with pytest.raises(EnvironmentFault, match=r"exports\.json"):  # nobody could open it
+        writing.export(home, ["torchscript"], tmp_path / "out")
+
+
 def test_the_same_run_gives_the_same_bytes(written: dict[str, Written], run: Path, tmp_path: Path) -> None:
     network = modelfile.read(run).build()
     assert EXPORTED(network, overlapping=False) == graph.exported(network, overlapping=False)
