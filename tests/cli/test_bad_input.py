@@ -12,6 +12,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from PIL import Image
 
 from helpers import write_set
 from masksmith.cli import main
@@ -210,3 +211,25 @@ def test_a_folder_without_permission_is_not_passed_over(tmp_path: Path) -> None:
     assert done.stderr.count("\n") == 1
     assert str(shut) in done.stderr
     assert "ermission" in done.stderr
+
+
+def test_a_photograph_with_damaged_exif_is_read_without_a_line_of_the_library(tmp_path: Path) -> None:
+    data = write_set(tmp_path / "data", count=3)
+    rng = np.random.default_rng(0)
+    exif = Image.Exif()
+    exif[271] = "the maker of a camera"
+    for number, path in enumerate(sorted((data / "train" / "images").iterdir())):
+        path.unlink()
+        photograph = path.with_suffix(".jpg")
+        Image.fromarray(rng.integers(0, 255, (40, 48, 3), np.uint8)).save(photograph, exif=exif)
+        if number == 0:
+            content = photograph.read_bytes()
+            tags = content.index(b"Exif\0\0") + 6
+            # So many tags that the block ends before them.
+            photograph.write_bytes(content[: tags + 8] + b"\x30\x30" + content[tags + 10 :])
+            with pytest.warns(UserWarning, match="EXIF"), Image.open(photograph) as image:
+                image.getexif()
+    words = [sys.executable, "-m", "masksmith", "check", str(data)]
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    assert "broken" not in done.stdout
+    assert done.stderr == ""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
+import warnings
 from collections.abc import Callable, Sequence
 from typing import Annotated
 
@@ -108,6 +109,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     # instead of 0.35 s, with this bound about 1 s. It is read when torch is loaded, which is later.
     os.environ.setdefault("GOMP_SPINCOUNT", "5000")
     words = list(sys.argv[1:] if arguments is None else arguments)
+    if arguments is None and "--debug" not in words and not sys.warnoptions:
+        # What matters of a file is said in a sentence; lines of libraries, with their code, only stand between.
+        warnings.simplefilter("ignore")
     if words and not words[0].startswith("-") and words[0] not in COMMANDS:
         guess = nearest(words[0], COMMANDS)
         hint = f'did you mean "{guess}"' if guess else "masksmith --help explains them"
