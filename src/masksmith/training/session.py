@@ -26,13 +26,14 @@ from masksmith.planning.plan import Plan
 from masksmith.recipe import Recipe
 from masksmith.report import summary
 from masksmith.run import Run
-from masksmith.training import extension, loop, memory, prepare, sizing, state, transfer
+from masksmith.training import allocator, extension, loop, memory, prepare, sizing, state, transfer
 
 # The settings that a resumed training may change; all others decide what was trained already.
 _RESUMABLE = {"steps", "epochs", "workers", "patience", "validate_every"}
 
 
 @memory.told()
+@allocator.keeping()
 def train(  # noqa: PLR0913 - the public options, each with its default
     data: str | os.PathLike[str] | None,
     run: str | os.PathLike[str],
@@ -121,6 +122,7 @@ def settle(
 
 
 @memory.told()
+@allocator.keeping()
 def plan(
     data: str | os.PathLike[str] | None,
     *,
@@ -150,6 +152,7 @@ def _with_length(made: Plan, job: prepare.Job) -> Plan:
 
 
 @memory.told()
+@allocator.keeping()
 def resume(
     run: str | os.PathLike[str], *, settings: Mapping[str, object] | None = None, listener: Listener | None = None
 ) -> Run:
