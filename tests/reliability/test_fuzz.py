@@ -5,6 +5,7 @@ What is in ``corpus_fuzz`` ended in a traceback, was accepted, or took too long 
 
 from __future__ import annotations
 
+import mmap
 import os
 import random
 import time
@@ -99,7 +100,10 @@ def _ill(index: int) -> str:
     if index == 5:
         raise KeyError("nothing")
     if index == 7:
-        return f"well with {len(b'x' * 100 * 2**20)} bytes"[:4]
+        # Of the system, not of the heap, which may hold so much of what other tests have let go.
+        with mmap.mmap(-1, 100 * 2**20, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS) as block:
+            for page in range(0, len(block), mmap.PAGESIZE):
+                block[page] = 1
     end = time.process_time() + (0.5 if index == 9 else 0)
     while time.process_time() < end:
         pass
