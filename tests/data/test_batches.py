@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -12,11 +13,13 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from helpers import write_image, write_set
+from masksmith import images
 from masksmith.classes import IGNORE, ClassTable, make_entries
 from masksmith.data import dataset, focus
 from masksmith.data.batches import Batches, PairReader, Sampling, visits
 from masksmith.data.focus import Focus
 from masksmith.data.preprocessing import Preprocessing
+from masksmith.data.room import Room
 from masksmith.errors import DataError
 from masksmith.recipe import AugmentSettings, DataSettings
 
@@ -189,3 +192,26 @@ def test_places_are_pixels_of_the_class_spread_over_all(first: int, count: int) 
     if count:
         assert found[0] == first
         assert found[-1] > first + count - 1 - max(1, count // 256)
+
+
+def test_threads_that_want_one_picture_decode_it_once(reader: PairReader, monkeypatch: pytest.MonkeyPatch) -> None:
+    decoded: list[object] = []
+    read = images.read_channels
+
+    def counted(*given: object) -> object:
+        decoded.append(given)
+        return read(*given)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(images, "read_channels", counted)
+    with ThreadPoolExecutor(8) as threads:
+        first, *others = threads.map(reader.read_valid, [0] * 32)
+    assert len(decoded) == 1
+    assert all(other[0] is first[0] for other in others)
+
+
+def test_readers_of_one_room_keep_no_more_than_it_holds(reader: PairReader) -> None:
+    size = sum(part.nbytes for part in reader.read(0))
+    room = Room(2 * 1.5 * size)  # half of it is for pictures: one of them
+    readers = [PairReader(reader.pairs, TABLE, PREPROCESSING, room) for _ in range(2)]
+    again = [reader.read(0)[0] is reader.read(0)[0] for reader in readers]
+    assert again == [True, False]

@@ -209,12 +209,15 @@ def test_valid_padding_with_every_block_option() -> None:
     assert network.train()(picture(side, side, batch=2))[0].shape[-1] == network.output_size(side)
 
 
+@pytest.mark.parametrize("memory", [torch.contiguous_format, torch.channels_last])
 @given(st.integers(1, 5), st.integers(1, 5), st.integers(1, 6), st.integers(1, 6), st.integers(0, 999))
-def test_up_convolution_equals_torchs(channels: int, out: int, height: int, width: int, seed: int) -> None:
+def test_up_convolution_equals_torchs(
+    memory: torch.memory_format, channels: int, out: int, height: int, width: int, seed: int
+) -> None:
     torch.manual_seed(seed)
     ours, theirs = UpConv2x2(channels, out).double(), nn.ConvTranspose2d(channels, out, 2, stride=2).double()
     theirs.load_state_dict(ours.state_dict())
-    x = torch.randn(2, channels, height, width, dtype=torch.double)
+    x = torch.randn(2, channels, height, width, dtype=torch.double).contiguous(memory_format=memory)
     weight = torch.randn(2, out, 2 * height, 2 * width, dtype=torch.double)
     results = []
     for module in (ours, theirs):

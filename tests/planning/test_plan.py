@@ -179,3 +179,24 @@ def test_where_light_differs_it_is_varied_widely_and_unevenly(folder: Path) -> N
     assert "brightness differs by" in next(c.reason for c in differing.choices if c.key == "augment.brightness")
     colored = planned(lit(folder / "colored", [1, 0.4, 0.2, 1.9] * 3, color=True)).recipe.augment
     assert (colored.brightness, colored.shade) == (0.2, 0.0)
+
+
+@pytest.mark.parametrize("network", [{"model.encoder": "resnet18"}, {"model.padding": "valid"}])
+def test_networks_that_take_no_stem_get_none(folder: Path, network: dict[str, object]) -> None:
+    scenes(folder, near(0.5, 0.5, 0.3, 6), side=200, half=30)
+    assert planned(folder).recipe.model.stem == 2
+    assert planned(folder, **network).recipe.model.stem is None
+
+
+@pytest.mark.parametrize("side", [400, 1100])
+def test_thin_lines_are_looked_at_pixel_by_pixel_in_large_pictures_too(folder: Path, side: int) -> None:
+    rng = np.random.default_rng(0)
+    for number in range(4):
+        mask = np.zeros((side, side), np.uint8)
+        for at in rng.integers(10, side - 10, 6):
+            mask[at : at + 2, side // 4 : side // 2] = 1
+        write_image(folder / "images" / f"{number}.png", np.full((side, side, 3), 90, np.uint8) + 60 * mask[..., None])
+        write_image(folder / "masks" / f"{number}.png", mask)
+    made = planned(folder)
+    assert made.recipe.model.stem == 1
+    assert "the thinnest class is 3.8 pixels wide" in next(c.reason for c in made.choices if c.key == "model.stem")

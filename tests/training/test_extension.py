@@ -192,3 +192,17 @@ def test_the_command_extends(data: Path, tmp_path: Path, capsys: pytest.CaptureF
     assert "--budget +10m" in capsys.readouterr().err
     assert main(["train", "-o", str(run), "--resume", "--steps", "+many"]) == 2
     assert "steps" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("steps", [3, 4])
+def test_a_plan_of_no_more_steps_than_are_done_is_refused_and_the_recipe_kept(
+    data: Path, tmp_path: Path, steps: int
+) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        masksmith.train(data, tmp_path / "run", settings=TINY, listener=Notes(stop_after=4))
+    run = Run(tmp_path / "run")
+    before = run.read_recipe()
+    with pytest.raises(RecipeError, match="more than the 4 steps that are done"):
+        masksmith.resume(run.path, settings={"steps": steps})
+    assert run.read_recipe() == before
+    assert masksmith.resume(run.path, settings={"steps": 5}).read_recipe().steps == 5

@@ -7,6 +7,7 @@ exactly where it was, whatever the number of threads.
 from __future__ import annotations
 
 import itertools
+import threading
 from collections import deque
 from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -16,7 +17,6 @@ from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
-import psutil
 import torch
 from torch import Tensor
 
@@ -27,10 +27,10 @@ from masksmith.data.augment import Aim, Pixels, draw_crop
 from masksmith.data.dataset import Pair
 from masksmith.data.focus import Focus
 from masksmith.data.preprocessing import Preprocessing
+from masksmith.data.room import Room
 from masksmith.errors import DataError, EnvironmentFault, MasksmithError, RecipeError
 from masksmith.keys import Mask, ignored_value
 from masksmith.labels import Grid
-from masksmith.limits import CACHE_MEMORY_SHARE
 from masksmith.recipe import AugmentSettings
 
 # Batches that lie ready: enough that a slow one is never waited for, few enough for any memory.
@@ -42,13 +42,18 @@ _Valid = npt.NDArray[np.bool_] | None
 class PairReader:
     """Reads pairs as (pixels (H, W, C), mask (H, W)) and keeps them in memory while they fit."""
 
-    def __init__(self, pairs: Sequence[Pair], table: ClassTable, preprocessing: Preprocessing) -> None:
+    def __init__(
+        self, pairs: Sequence[Pair], table: ClassTable, preprocessing: Preprocessing, room: Room | None = None
+    ) -> None:
+        """``room`` is shared with other readers; None: this one has its own."""
         self.pairs = list(pairs)
         self.table = table
         self.preprocessing = preprocessing
         self._kept: dict[int, tuple[Pixels, Mask, _Valid]] = {}
-        self._places: dict[tuple[int, int], npt.NDArray[np.int64]] = {}
-        self._room_bytes = psutil.virtual_memory().available * CACHE_MEMORY_SHARE
+        self._places: dict[tuple[int, int], tuple[npt.NDArray[np.int64], int]] = {}
+        self._room = Room() if room is None else room
+        # Threads that want the same picture decode it once, one after the other where it cannot be kept.
+        self._decoding = [threading.Lock() for _ in self.pairs]
 
     def __len__(self) -> int:
         return len(self.pairs)
@@ -66,6 +71,13 @@ class PairReader:
         kept = self._kept.get(index)
         if kept is not None:
             return kept
+        with self._decoding[index]:
+            kept = self._kept.get(index) or self._decoded(index)
+            if index not in self._kept and self._room.take(sum(part.nbytes for part in kept if part is not None)):
+                self._kept[index] = kept
+        return kept
+
+    def _decoded(self, index: int) -> tuple[Pixels, Mask, _Valid]:
         pair = self.pairs[index]
         with _naming(pair):
             picture = images.read_channels(pair.images)
@@ -73,22 +85,19 @@ class PairReader:
             mask = labels.read_mask(pair.label, self.table, Grid(pair.image, *pixels.shape[:2]))
             if picture.valid_HW is not None:  # nothing is there to be learnt from
                 mask = np.where(picture.valid_HW, mask, mask.dtype.type(ignored_value(mask)))
-        size = pixels.nbytes + mask.nbytes + (0 if picture.valid_HW is None else picture.valid_HW.nbytes)
-        if size < self._room_bytes:
-            self._room_bytes -= size
-            self._kept[index] = pixels, mask, picture.valid_HW
         return pixels, mask, picture.valid_HW
 
     def pixel(self, index: int, key: int, rng: np.random.Generator) -> tuple[int, int] | None:
         """Row and column of a random pixel of ``key`` in mask ``index``; None where it has none."""
-        _, mask_HW = self.read(index)
-        found = self._places.get((index, key))
-        if found is None:
+        if (index, key) not in self._places:
+            _, mask_HW = self.read(index)
             with _naming(self.pairs[index]):
-                found = self._places[index, key] = focus.places(mask_HW, key, overlapping=self.table.overlapping)
+                found = focus.places(mask_HW, key, overlapping=self.table.overlapping)
+                self._places[index, key] = found, mask_HW.shape[1]
+        found, width = self._places[index, key]
         if not len(found):
             return None
-        y, x = divmod(int(found[rng.integers(len(found))]), mask_HW.shape[1])
+        y, x = divmod(int(found[rng.integers(len(found))]), width)
         return y, x
 
 

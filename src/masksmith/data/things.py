@@ -1,10 +1,12 @@
 """Things: the connected patches of each key of a mask, how many, how large, where, and the picture's values in them.
 
-Rule: measured on every so many pixels of a large picture; a thing of a pixel or two may be missed there.
+Rule: measured on every so many pixels of a large picture; a thing of a pixel or two may be missed there. How wide thin
+things are is measured on all pixels where most of them are.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,6 +27,11 @@ _MEANS_STEP = 2
 _LARGEST = 1e150
 # The mean distance to the edge inside a long band is a quarter of its width.
 _WIDTHS_PER_DISTANCE = 4.0
+# Widths of fewer steps say little: of every second pixel even a line of one is as wide as eight.
+_STEPS_PER_WIDTH = 8
+
+
+Window = tuple[slice, slice]
 
 
 @dataclass(frozen=True)
@@ -45,14 +52,18 @@ def of_keys(keys_HW: npt.NDArray[Any], scan: MaskScan, pixels: npt.NDArray[Any])
     """The things of each key of a mask, and the values of the picture in them."""
     # Of large pictures every second, third, … pixel is enough to count things and to measure them.
     step = -(-max(keys_HW.shape) // _SIDE_MEASURED_PX)
-    keys_HW, pixels = keys_HW[::step, ::step], pixels[::step, ::step, :_CHANNELS_MEASURED]
+    pixels = pixels[::step, ::step, :_CHANNELS_MEASURED]
     present = np.unique(list(scan.keys))
-    index_HW = np.searchsorted(present, keys_HW).astype(np.uint8)
+    index_HW = np.searchsorted(present, keys_HW[::step, ::step]).astype(np.uint8)
     sparse = _MEANS_STEP if min(index_HW.shape) >= _SIDE_MEASURED_PX // 2 else 1
     means, squares = _means(index_HW[::sparse, ::sparse], pixels[::sparse, ::sparse], len(present))
     found: dict[int, Things] = {}
     for index, key in enumerate(present):
-        thing = _measured(index_HW == index, step, means[:, index], squares[:, index])
+
+        def inside(window: Window, key: int = key) -> npt.NDArray[np.bool_]:
+            return keys_HW[window] == key
+
+        thing = _measured(index_HW == index, _Whole(inside, step), means[:, index], squares[:, index])
         if thing is not None:
             found[int(key)] = thing
     return found
@@ -61,33 +72,65 @@ def of_keys(keys_HW: npt.NDArray[Any], scan: MaskScan, pixels: npt.NDArray[Any])
 def of_layers(bits_HW: npt.NDArray[Any], scan: MaskScan, pixels: npt.NDArray[Any]) -> dict[int, Things]:
     """The same for classes that overlap, by the one bit of each layer."""
     step = -(-max(bits_HW.shape) // _SIDE_MEASURED_PX)
-    bits_HW, pixels = bits_HW[::step, ::step], pixels[::step, ::step, :_CHANNELS_MEASURED]
+    pixels = pixels[::step, ::step, :_CHANNELS_MEASURED]
     found: dict[int, Things] = {}
     for layer in set_bits(int(np.bitwise_or.reduce(list(scan.keys), initial=0))):
-        inside = (bits_HW >> layer & 1).astype(np.bool_)
-        means, squares = _means(inside, pixels, 2)
-        thing = _measured(inside, step, means[:, 1], squares[:, 1])
+
+        def inside(window: Window, layer: int = layer) -> npt.NDArray[np.bool_]:
+            return (bits_HW[window] >> layer & 1).astype(np.bool_)
+
+        sparse_HW = inside((slice(None, None, step),) * 2)
+        means, squares = _means(sparse_HW, pixels, 2)
+        thing = _measured(sparse_HW, _Whole(inside, step), means[:, 1], squares[:, 1])
         if thing is not None:
             found[1 << layer] = thing
     return found
 
 
+@dataclass(frozen=True)
+class _Whole:
+    """All pixels of a mask of which every ``step``-th was looked at."""
+
+    inside: Callable[[Window], npt.NDArray[np.bool_]]
+    step: int
+
+
 def _measured(
-    inside_HW: npt.NDArray[np.bool_], step: int, mean_C: npt.NDArray[np.float64], square_C: npt.NDArray[np.float64]
+    inside_HW: npt.NDArray[np.bool_],
+    whole: _Whole,
+    mean_C: npt.NDArray[np.float64],
+    square_C: npt.NDArray[np.float64],
 ) -> Things | None:
     """The patches of one key; None where they are thinner than the step."""
-    inside = inside_HW.view(np.uint8)
-    count, _, stats, centers = cv2.connectedComponentsWithStats(inside, connectivity=8)
+    count, _, stats, centers = cv2.connectedComponentsWithStats(inside_HW.view(np.uint8), connectivity=8)
     if count == 1:
         return None
-    # Without any other key there is no edge to be distant from.
-    distance = np.minimum(cv2.distanceTransform(inside, cv2.DIST_L2, 3), min(inside.shape) / 2)
-    area = stats[1:, cv2.CC_STAT_AREA]
-    width = _WIDTHS_PER_DISTANCE * float(distance.sum(dtype=np.float64)) / int(area.sum()) * step
-    x, y = (np.average(centers[1:], axis=0, weights=area) + 0.5) / inside.shape[::-1]
+    area, step = stats[1:, cv2.CC_STAT_AREA], whole.step
+    width = _width(inside_HW) * step
+    if step > 1 and width < _STEPS_PER_WIDTH * step:
+        width = _width(whole.inside(_fullest(inside_HW, step)))
+    x, y = (np.average(centers[1:], axis=0, weights=area) + 0.5) / inside_HW.shape[::-1]
     return Things(
         count - 1, float(np.median(area)) * step**2, width, mean_C.tolist(), square_C.tolist(), (float(y), float(x))
     )
+
+
+def _width(inside_HW: npt.NDArray[np.bool_]) -> float:
+    """The mean width of what is inside, of which there is some."""
+    # Without any other key there is no edge to be distant from.
+    distance = np.minimum(cv2.distanceTransform(inside_HW.view(np.uint8), cv2.DIST_L2, 3), min(inside_HW.shape) / 2)
+    return _WIDTHS_PER_DISTANCE * float(distance.sum(dtype=np.float64)) / int(inside_HW.sum())
+
+
+def _fullest(inside_HW: npt.NDArray[np.bool_], step: int) -> Window:
+    """The window of the whole mask that holds most of what is inside, no larger than what is measured of a picture."""
+    side = _SIDE_MEASURED_PX // step
+    held = cv2.boxFilter(
+        inside_HW.astype(np.float32), -1, (side, side), normalize=False, borderType=cv2.BORDER_CONSTANT
+    )
+    y, x = np.unravel_index(int(held.argmax()), held.shape)
+    top, left = (max(0, int(at) - side // 2) * step for at in (y, x))
+    return slice(top, top + side * step), slice(left, left + side * step)
 
 
 def _means(

@@ -210,6 +210,9 @@ def _shade(known: Known) -> tuple[object, str]:
 
 def _stem(known: Known) -> tuple[object, str]:
     """Whether full resolution is worth its cost in the blocks; the logits have it in any case."""
+    # The first layers of other encoders go down by themselves, and pretrained ones know pictures as they are.
+    if known.recipe.model.encoder is not None or _is_valid(known.recipe):
+        return None, ""
     side, thin = known.fingerprint.median_side, thinnest_px(known)
     if side < _LEAST_SIDE_FOR_STEM:
         return 1, f"pictures of {side} pixels are small enough to be looked at pixel by pixel"
@@ -225,12 +228,17 @@ def thinnest_px(known: Known) -> float:
 
 def _crop(known: Known) -> tuple[object, str]:
     """The side of a training crop; "valid" networks have sizes of their own, which come later."""
-    if known.recipe.model.padding == "valid" or presets.find(known.recipe.model.preset).settings.get("padding"):
+    if _is_valid(known.recipe):
         return None, ""
     side = known.fingerprint.median_side
     if side <= USUAL_CROP_PX:
         return max(32, -(-side // 32) * 32), f"whole pictures of {side} pixels"
     return USUAL_CROP_PX, f"a window of the pictures ({side} pixels); larger ones give fewer steps in the same time"
+
+
+def _is_valid(recipe: Recipe) -> bool:
+    """Whether the network pads nothing: it has sizes of its own, and no stem."""
+    return recipe.model.padding == "valid" or presets.find(recipe.model.preset).settings.get("padding") == "valid"
 
 
 def _batch(known: Known) -> tuple[object, str]:

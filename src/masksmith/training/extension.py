@@ -58,6 +58,27 @@ def refuse(settings: Mapping[str, object]) -> None:
             )
 
 
+def steps_done(run: Run) -> int:
+    """Steps of the run's state."""
+    return int(state.read(run)[1]["progress"]["step"])
+
+
+def require_ahead(run: Run, steps: int) -> None:
+    """Make sure that a training that is planned anew has something left to do.
+
+    Raises:
+        RecipeError: so many steps are done.
+    """
+    done = steps_done(run)
+    if steps <= done:
+        raise RecipeError(
+            where=f"{run.path}: steps={steps}",
+            expected=f"more than the {done} steps that are done",
+            received=str(steps),
+            remedy="give more in all, or write it with a +, as in --steps +500, to go on for so many",
+        )
+
+
 def extend(job: Job, run: Run, more: Mapping[str, Any], started: float) -> Job:
     """The job with so many more steps than the run has done.
 
@@ -67,7 +88,7 @@ def extend(job: Job, run: Run, more: Mapping[str, Any], started: float) -> Job:
         more: what :func:`split` found.
         started: when a budget began to run (``time.monotonic``).
     """
-    done = int(state.read(run)[1]["progress"]["step"])
+    done = steps_done(run)
     planned = max(done, job.recipe.steps or 1)
     # One that has not come to its first step is replaced: no step was done by its rates.
     same = bool(job.recipe.extended) and job.recipe.extended[-1][0] == done

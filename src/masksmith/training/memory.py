@@ -219,7 +219,8 @@ def settle_length(job: Job, started: float) -> Job:
         return settled
     length = {key: getattr(settled.recipe, key) for key in ("steps", "epochs", "budget", "validate_every")}
     recipe = job.recipe.model_copy(update=length)
-    return replace(job, recipe=recipe, model=replace(job.model, recipe=recipe), deadline=settled.deadline)
+    model = replace(job.model, recipe=recipe)
+    return replace(job, recipe=recipe, model=model, deadline=settled.deadline, finish_s=settled.finish_s)
 
 
 def _cut(job: Job, at_once: int) -> Job:

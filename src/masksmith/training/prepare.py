@@ -23,6 +23,7 @@ from masksmith.data import focus
 from masksmith.data.batches import Batches, PairReader, Sampling, visits
 from masksmith.data.dataset import Dataset
 from masksmith.data.fingerprint import Fingerprint
+from masksmith.data.room import Room
 from masksmith.errors import RecipeError
 from masksmith.inference.segmenter import Segmenter
 from masksmith.modelfile import ModelFile
@@ -149,6 +150,8 @@ class Job:
     """What the network learns from besides the masks."""
     deadline: float | None = None
     """When a budget wants the last step to be done (``time.monotonic``)."""
+    finish_s: float = 0.0
+    """What validating after the last step takes of a budget."""
 
     def segmenter(self, network: UNet) -> Segmenter:
         """The path that prediction takes, with the weights of now."""
@@ -178,7 +181,8 @@ def job(recipe: Recipe, dataset: Dataset, table: ClassTable, fingerprint: Finger
     network = UNet(**arguments)
     recipe = recipe.model_copy(update={"crop": crop_px(recipe, fingerprint, network)})
     crop = recipe.crop if isinstance(recipe.crop, int) else USUAL_CROP_PX
-    train = PairReader(dataset.part("train"), table, fingerprint.preprocessing)
+    room = Room()
+    train = PairReader(dataset.part("train"), table, fingerprint.preprocessing, room)
     sampling = Sampling(
         visits(fingerprint.train_sizes, crop, _STEPS_PER_EPOCH * recipe.batch_size * recipe.accumulate),
         crop,
@@ -186,7 +190,7 @@ def job(recipe: Recipe, dataset: Dataset, table: ClassTable, fingerprint: Finger
         recipe.seed,
         focus.of(fingerprint.train_pixels, rare_classes(fingerprint), recipe.focus, overlapping=table.overlapping),
     )
-    validation = PairReader(dataset.part("val"), table, fingerprint.preprocessing)
+    validation = PairReader(dataset.part("val"), table, fingerprint.preprocessing, room)
     model = ModelFile(arguments, table, fingerprint.preprocessing, recipe, {})
     probe.place(network, probe.device(recipe.device))
     teacher = distil.load(recipe, model, probe.device(recipe.device))
@@ -203,15 +207,16 @@ def settle_length(job: Job, started: float) -> Job:
     if recipe.steps is not None or recipe.epochs is not None:
         steps = recipe.steps or (recipe.epochs or 1) * per_epoch
         every = recipe.validate_every or max(1, steps // per_epoch // _VALIDATIONS)
-        ends = None
+        ends, finish_s = None, 0.0
     else:
         step_s, validation_s = step_seconds(job), _validation_seconds(job)
         every = recipe.validate_every or max(1, round(validation_s / (_VALIDATION_SHARE * step_s * per_epoch)))
         whole_s = _AIMED_SHARE * seconds(recipe.budget or "10m")
-        ends = started + whole_s - _FINISH_VALIDATIONS * validation_s - _FINISH_S
+        finish_s = _FINISH_VALIDATIONS * validation_s
+        ends = started + whole_s - finish_s - _FINISH_S
         steps = max(1, int((ends - time.monotonic()) / (step_s + validation_s / (every * per_epoch))))
     recipe = recipe.model_copy(update={"steps": steps, "epochs": None, "budget": None, "validate_every": every})
-    return replace(job, recipe=recipe, model=replace(job.model, recipe=recipe), deadline=ends)
+    return replace(job, recipe=recipe, model=replace(job.model, recipe=recipe), deadline=ends, finish_s=finish_s)
 
 
 def step_seconds(

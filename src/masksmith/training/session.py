@@ -23,13 +23,15 @@ from masksmith.metrics import from_dict
 from masksmith.planning import plan as planning
 from masksmith.planning import probe
 from masksmith.planning.plan import Plan
-from masksmith.recipe import Recipe
+from masksmith.recipe import Recipe, seconds
 from masksmith.report import summary
 from masksmith.run import Run
 from masksmith.training import allocator, extension, loop, memory, prepare, sizing, state, transfer
 
 # The settings that a resumed training may change; all others decide what was trained already.
 _RESUMABLE = {"steps", "epochs", "workers", "patience", "validate_every"}
+# Where validation takes more than this share of a budget, that is told.
+_MOST_VALIDATED = 0.4
 
 
 @memory.told()
@@ -78,12 +80,22 @@ def train(  # noqa: PLR0913 - the public options, each with its default
     with files.locked(folder.path):
         folder.start(job.recipe, job.model.table, settled.dataset, overwrite=overwrite)
         job = memory.settle_length(job, started)
+        _tell_of_short(job, settled.job.recipe.budget, listener)
         folder.write_recipe(job.recipe)
         made = _with_length(settled.plan, job)
         folder.write_plan(made.to_yaml(f"masksmith plan for {data}"))
         listener.planned([(choice.key, choice.shown, choice.reason) for choice in made.choices])
         listener.message(f"network: {job.network.num_parameters:,} parameters")
         return _finish(job, folder, listener, resume=False)
+
+
+def _tell_of_short(job: prepare.Job, budget: str | None, listener: Listener) -> None:
+    """Say that hardly anything of a budget is left for training, where validation takes it."""
+    if budget is not None and job.finish_s > _MOST_VALIDATED * seconds(budget):
+        listener.message(
+            f"warning: of {budget}, to validate {len(job.validation)} pictures at the end takes about {job.finish_s:.0f} s, so that "
+            f"{job.recipe.steps} steps are trained: give more time, or put fewer pictures into the validation part"
+        )
 
 
 @dataclass(frozen=True)
@@ -192,6 +204,7 @@ def _resume(folder: Run, before: Recipe, settings: Mapping[str, object], listene
         begin = job.recipe.extended[-1][0] if job.recipe.extended else 0
         listener.message(f"extended: {(job.recipe.steps or 0) - begin} more steps after step {begin}")
     elif job.recipe.steps != before.steps:
+        extension.require_ahead(folder, job.recipe.steps or 1)
         listener.message(f"the schedule is planned anew: {job.recipe.steps} steps in place of {before.steps}")
         state.forget_patience(folder)
     if job.recipe != before:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import pytest
 import torch
 from torch import Tensor, nn
@@ -215,3 +216,10 @@ def test_exports_leave_no_sizes_behind() -> None:
     before = kept()
     graph.exported(network(), overlapping=False)
     assert kept() == before
+
+
+def test_up_convolutions_leave_as_depth_to_space() -> None:
+    made = probe.place(UNet(3, 2, channels=[4, 8, 16], stem=2), torch.device("cpu")).eval()
+    nodes = [node.op_type for node in onnx.load_from_string(graph.exported(made, overlapping=False)).graph.node]
+    assert nodes.count("DepthToSpace") == 3  # two levels up, and the stem unfolded
+    assert "Transpose" not in nodes[nodes.index("Conv") :]
