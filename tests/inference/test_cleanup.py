@@ -62,6 +62,14 @@ def test_specks_in_specks_all_go() -> None:
     assert not got.any()
 
 
+def test_two_specks_that_become_large_enough_together_stay() -> None:
+    mask = np.zeros((7, 9))
+    mask[3, 1:4], mask[3, 4:6] = 1, 2
+    got = clean(of(mask, "background", "a", "b", second=1), CleanupSettings(min_object_px=4)).mask_HW
+    assert (got[3, 1:6] == 1).all()
+    assert got.sum() == 5
+
+
 def test_a_picture_of_specks_alone_ends() -> None:
     mask = np.random.default_rng(0).integers(1, 4, (12, 12))
     got = clean(of(mask, "background", "a", "b", "c"), CleanupSettings(min_object_px=1000)).mask_HW

@@ -20,6 +20,7 @@ from pycocotools.coco import COCO
 
 from helpers import write_image
 from masksmith import files
+from masksmith.images import GeoReference
 from masksmith.inference.prediction import Prediction
 from masksmith.labels import READERS
 from masksmith.labels.source import Grid, LabelSource
@@ -216,3 +217,14 @@ def test_parts_of_a_watershed_are_the_whole_mask() -> None:
     )
     assert len(json.loads(parts)["features"]) > len(json.loads(whole)["features"])
     np.testing.assert_array_equal(read_back(parts, "geojson", ".geojson", prediction), mask)
+
+
+def test_a_picture_whose_corner_lies_off_the_globe_has_its_regions() -> None:
+    globe = GeoReference((1e6, 0.0, 4_321_000 - 20.5e6, 0.0, -1e6, 3_210_000 + 20.5e6), 3035, 41, 41)
+    mask = np.zeros((41, 41), np.uint8)
+    mask[20, 20] = 1
+    (feature,) = json.loads(render("geojson", predicted(mask, reference=globe)).popitem()[1])["features"]
+    ring = np.array(feature["geometry"]["coordinates"][0])
+    np.testing.assert_allclose(
+        (ring.min(axis=0) + ring.max(axis=0)) / 2, (10, 52), atol=0.5
+    )  # the middle of the system

@@ -163,8 +163,9 @@ def _remove_specks(mask_HW: U8, p_KHW: F32, least_px: int, kept: list[int]) -> N
         is_changed = False
         for _, index, window, inside_HW in sorted(specks, key=lambda speck: speck[0]):
             part_HW = mask_HW[window]
-            others = [k for k in _around(part_HW, inside_HW) if k not in (index, IGNORE)]
-            if others:
+            around = _around(part_HW, inside_HW)
+            others = [k for k in around if k not in (index, IGNORE)]
+            if others and index not in around:  # else another has joined it in this round: the next one measures both
                 p_K = p_KHW[:, window[0], window[1]][:, inside_HW].mean(axis=1)
                 part_HW[inside_HW] = max(others, key=lambda k: float(p_K[k]))
                 is_changed = True

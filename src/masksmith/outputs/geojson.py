@@ -58,7 +58,8 @@ def _placed(found: list[Region], reference: GeoReference | None) -> list[list[F6
     points = np.concatenate(rings)
     decimals = 3
     if reference is not None:
-        corners = np.array([[0, 0], [1, 0], [0, 1]], np.float64)
+        # Of a pixel that is outlined: the corner of a picture of the whole globe may lie off it.
+        corners = points[0] + np.array([[0, 0], [1, 0], [0, 1]], np.float64)
         degrees = np.ptp(place.to_degrees(reference, corners), axis=0).max()
         decimals = int(np.clip(math.ceil(3 - math.log10(max(degrees, 1e-300))), *_DECIMALS))
         points = place.to_degrees(reference, points)
