@@ -22,7 +22,7 @@ import masksmith
 from helpers import draw_pair, write_image, write_set
 from masksmith import files, images
 from masksmith.classes import ClassTable, make_entries
-from masksmith.cli import main, predict, show, targets, writing
+from masksmith.cli import main, show, targets, writing
 from masksmith.errors import DataError, EnvironmentFault
 from masksmith.inference import pictures as choosing
 from masksmith.inference.prediction import Prediction
@@ -239,14 +239,6 @@ def test_thresholds_and_cleaning_reach_the_mask_and_the_table(run: Path, tmp_pat
         assert share is not None
         assert float(share[1]) == pytest.approx(100 * mask.mean(), abs=0.06)
         assert name != "never" or mask.mean() == 0
-
-
-def test_a_long_table_is_cut_short_and_has_the_mean() -> None:
-    shares = [(f"{number}.png", {"a": number / 100, "b": 1 - number / 100}) for number in range(21)]
-    assert len(predict._rows(shares[:20])) == 20
-    rows = predict._rows(shares)
-    assert [row[0] for row in rows] == [*(f"{n}.png" for n in range(10)), "… 9 more", "19.png", "20.png", "mean"]
-    assert rows[-1][1:] == ["10.0 %", "90.0 %"]
 
 
 def test_what_waits_to_be_written_is_counted_with_its_probabilities(

@@ -28,6 +28,7 @@ def test_a_finding_is_one_sentence() -> None:
     assert isinstance(one.error, DataError)
     assert str(one.error) == str(one)
     assert str(note("split", "split by seed 0")) == "data: split by seed 0"
+    assert str(fault("size", "a\x1b[2J\nb.png")) == "set/a?[2J b.png: expected good, received bad; mend it."
 
 
 def test_an_error_becomes_a_finding_with_its_file() -> None:

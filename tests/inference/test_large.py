@@ -109,6 +109,22 @@ def test_killed_work_goes_on_behind_the_last_finished_row(tmp_path: Path, norm: 
     np.testing.assert_array_equal(tifffile.imread(tmp_path / "m.tif"), tifffile.imread(tmp_path / "whole.tif"))
 
 
+def test_a_name_as_long_as_may_be_has_room_for_what_is_unfinished(tmp_path: Path) -> None:
+    path, made = geotiff(tmp_path / "p.tif", noise(300, 60)), segmenter()
+    out = tmp_path / "out" / f"{'n' * 251}.tif"
+
+    def dies(done: int, total: int) -> None:
+        if done >= 150:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        segment_large(made, path, out, progress=dies)
+    told: list[int] = []
+    segment_large(made, path, out, progress=lambda done, total: told.append(done))
+    assert told[0] >= 100
+    assert list(out.parent.iterdir()) == [out]
+
+
 def test_killed_while_the_result_is_written_it_is_written_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -5,9 +5,12 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+import pytest
+
 from helpers import write_set
 from masksmith.classes import ClassTable, make_entries
 from masksmith.data import dataset
+from masksmith.errors import InputError
 from masksmith.events import Listener
 from masksmith.recipe import DataSettings, Recipe
 from masksmith.report import evaluation
@@ -44,3 +47,13 @@ def test_parts_that_are_taken_by_name_alone_are_told(tmp_path: Path) -> None:
     evaluation.find(run, data, DataSettings(), heard)  # where the training found them
     evaluation.find(run, None, DataSettings(), heard)
     assert heard.said == []
+
+
+def test_what_says_how_other_data_are_read_needs_them(tmp_path: Path) -> None:
+    data, run = write_set(tmp_path / "data"), Run(tmp_path / "run")
+    run.start(Recipe(), ClassTable(make_entries(["no", "yes"])), dataset.find(data, DataSettings()), overwrite=False)
+    with pytest.raises(InputError, match="--masks corrected: .* neither DATA nor --images"):
+        evaluation.find(run, None, DataSettings(masks="corrected"), Listener())
+    with pytest.raises(InputError, match="--skip-unmatched: .* neither DATA nor --images"):
+        evaluation.find(run, None, DataSettings(unmatched="skip"), Listener())
+    assert len(evaluation.find(run, None, DataSettings(), Listener()).pairs) == 9

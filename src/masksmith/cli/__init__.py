@@ -6,11 +6,12 @@ traceback.
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 import warnings
 from collections.abc import Callable, Sequence
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, TextIO
 
 import typer
 
@@ -37,6 +38,9 @@ from masksmith.cli import (
     verify,
 )
 from masksmith.errors import MasksmithError, is_out_of_memory, nearest, one_line
+
+if TYPE_CHECKING:
+    from _typeshed import ReadableBuffer
 
 COMMANDS: dict[str, Callable[..., None]] = {
     "check": check.command,
@@ -102,12 +106,34 @@ def build() -> typer.Typer:
     return app
 
 
+class _Lasting(io.FileIO):
+    """An output whose reader may go, as with `| head`: the rest goes nowhere, and the work goes on to its own end."""
+
+    def write(self, content: ReadableBuffer, /) -> int:
+        try:
+            return super().write(content)
+        except BrokenPipeError:
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nowhere, self.fileno())
+            os.close(nowhere)
+            return super().write(content)
+
+
+def _lasting(stream: TextIO) -> TextIO:
+    if not isinstance(stream, io.TextIOWrapper) or stream.isatty():
+        return stream
+    raw = _Lasting(stream.fileno(), "wb", closefd=False)
+    return io.TextIOWrapper(io.BufferedWriter(raw), stream.encoding, stream.errors, line_buffering=True)
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code: 0, 2 wrong input, 3 the environment."""
     # Threads that wait for each other by spinning stand in each other's way as soon as another
     # program uses the machine: beside one busy process a training step on two cores took 4.8 s
     # instead of 0.35 s, with this bound about 1 s. It is read when torch is loaded, which is later.
     os.environ.setdefault("GOMP_SPINCOUNT", "5000")
+    if arguments is None:  # a program, whose streams are its own
+        sys.stdout, sys.stderr = _lasting(sys.stdout), _lasting(sys.stderr)
     words = list(sys.argv[1:] if arguments is None else arguments)
     if arguments is None and "--debug" not in words and not sys.warnoptions:
         # What matters of a file is said in a sentence; lines of libraries, with their code, only stand between.
@@ -129,8 +155,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return int(stop.exit_code)
     except (KeyboardInterrupt, typer.Abort):
         return _fail("interrupted.", _INTERRUPTED)
-    except BrokenPipeError:  # the reader of our output has gone, as with `| head`
-        return 0
     except _USAGE_ERROR as error:
         return _fail(_sentence(error), 2)
     except Exception as error:

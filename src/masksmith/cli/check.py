@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from masksmith.cli import options
-from masksmith.errors import InputError
+from masksmith.errors import InputError, one_line
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -100,13 +100,13 @@ def _say(out: Console, text: str, silent: bool) -> None:
 def _print(checkup: Checkup, out: Console) -> None:
     out.print(f"layout    {checkup.dataset.layout}")
     if checkup.decision is not None:
-        out.print(f"masks     {checkup.decision.kind}: {checkup.decision.reason}", markup=False)
+        out.print(f"masks     {checkup.decision.kind}: {one_line(checkup.decision.reason)}", markup=False)
     if checkup.fingerprint is not None and checkup.decision is not None:
         _print_pictures(checkup, out)
         _print_classes(checkup, out)
     for finding in checkup.findings:
         if finding.severity == "note":
-            out.print(f"note      {finding.received}", markup=False)
+            out.print(f"note      {one_line(finding.received)}", markup=False)
     warnings = [f for f in checkup.findings if f.severity == "warning"]
     for finding in warnings[:_SHOWN]:
         out.print(f"warning   {finding}", style="yellow", markup=False)

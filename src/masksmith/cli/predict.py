@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from masksmith.cli import cleaning, options, targets
+from masksmith.cli import cleaning, options, shares, targets
 from masksmith.errors import InputError, PartialFault, RecipeError, one_line, unknown_name
 from masksmith.limits import MAX_WINDOW_BYTES
 
@@ -23,9 +23,6 @@ if TYPE_CHECKING:
     from masksmith.inference.pictures import Chosen
     from masksmith.inference.prediction import Prediction
     from masksmith.outputs import Shaping
-
-# Of more pictures than this the table has only the first and the last, and the mean.
-_MOST_ROWS, _FIRST, _LAST = 20, 10, 2
 
 _SPLITS: dict[str, Literal["components", "watershed"]] = {"components": "components", "watershed": "watershed"}
 
@@ -341,12 +338,9 @@ def _todo(mine: Sequence[Chosen], wanted: Wanted, *, overwrite: bool, skip_exist
 
 
 def _print(writer: Writer, skipped: int, quiet: bool) -> None:
-    from masksmith.cli import show
-
     wanted = writer.wanted
     if writer.rows:
-        header = ["picture", *wanted.table.names]
-        show.console().print(show.table(header, _rows(writer.rows), last_is_total=len(writer.rows) > _MOST_ROWS))
+        shares.tell(writer.rows, wanted.table.names, quiet=quiet)
     if quiet:
         return
     if skipped:
@@ -355,21 +349,6 @@ def _print(writer: Writer, skipped: int, quiet: bool) -> None:
         typer.echo(f"\n{_counted(len(writer.rows))}: {', '.join(writer.written)} in {wanted.folder}")
     elif not skipped and not writer.faults:
         typer.echo("no pictures in this part")
-
-
-def _rows(shares: Sequence[tuple[str, Mapping[str, float]]]) -> list[list[str]]:
-    """A line for each picture; of many the first, the last and the mean."""
-    rows = [[name, *map(_percent, row.values())] for name, row in shares]
-    if len(rows) <= _MOST_ROWS:
-        return rows
-    columns = zip(*(row.values() for _, row in shares), strict=True)
-    mean = ["mean", *(_percent(sum(column) / len(rows)) for column in columns)]
-    between = [f"… {len(rows) - _FIRST - _LAST} more", *("" for _ in mean[1:])]
-    return [*rows[:_FIRST], between, *rows[-_LAST:], mean]
-
-
-def _percent(share: float) -> str:
-    return f"{100 * share:.1f} %"
 
 
 def _counted(number: int) -> str:

@@ -8,12 +8,20 @@ import sys
 from collections.abc import Sequence
 from types import TracebackType
 
-from rich.console import Console
+from rich.cells import cell_len
+from rich.console import Console, JustifyMethod
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from masksmith.errors import one_line
 from masksmith.events import Epoch, Listener
 
+# Between two columns of a table.
+_GAP = 2
+# Wider than any table: a file or a pipe has no edge that figures would be cut at.
+_NO_EDGE = 2**16
+# Room that a table leaves for names where its figures take much: they are broken, and can still be read.
+_NAME_WIDTH = 16
 # A long value, as of class weights, leaves room for its reason on a line of 80.
 _VALUE_WIDTH = 24
 
@@ -22,27 +30,34 @@ def console() -> Console:
     """Standard output, each line written at once; without a terminal no line is broken."""
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(line_buffering=True)
-    return Console(highlight=False, markup=False, emoji=False, soft_wrap=not sys.stdout.isatty())
+    edge = None if sys.stdout.isatty() else _NO_EDGE
+    return Console(highlight=False, markup=False, emoji=False, soft_wrap=edge is not None, width=edge)
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[str]], *, last_is_total: bool = False) -> Table:
     """A table whose first column is text and whose others are figures."""
-    made = Table(box=None, header_style="bold", pad_edge=False, padding=(0, 2, 0, 0))
+    made = Table(box=None, header_style="bold", pad_edge=False, padding=(0, _GAP, 0, 0))
     for position, name in enumerate(header):
-        made.add_column(name, justify="left" if position == 0 else "right", no_wrap=position > 0)
+        justify: JustifyMethod = "left" if position == 0 else "right"
+        made.add_column(one_line(name), justify=justify, no_wrap=position > 0, overflow="fold")
     for number, row in enumerate(rows):
-        made.add_row(*row, style="bold" if last_is_total and number == len(rows) - 1 else "")
+        style = "bold" if last_is_total and number == len(rows) - 1 else ""
+        made.add_row(*map(one_line, row), style=style)
     return made
+
+
+def fits(header: Sequence[str], rows: Sequence[Sequence[str]], width: int) -> bool:
+    """Whether ``table`` shows all figures in so many letters; rich would cut them, and names to nothing."""
+    names, *figures = (max(map(cell_len, column)) for column in zip(header, *rows, strict=True))
+    return min(names, _NAME_WIDTH) + sum(_GAP + figure for figure in figures) <= width
 
 
 def plan_table(choices: Sequence[tuple[str, str, str]]) -> Table:
     """Setting, value and reason, one line each; long values and reasons are broken."""
-    made = table(["planned", "value", "why"], [])
+    made = table(["planned", "value", "why"], choices)
     for column in made.columns[1:]:
         column.justify, column.no_wrap = "left", False
     made.columns[1].max_width = _VALUE_WIDTH
-    for row in choices:
-        made.add_row(*row)
     return made
 
 
@@ -98,7 +113,7 @@ class Show(Listener):
     def message(self, text: str) -> None:
         """Print the sentence, dimmed once epochs are shown."""
         if not self.quiet:
-            self.out.print(text, style="dim" if self._headed else "", markup=False)
+            self.out.print(one_line(text), style="dim" if self._headed else "", markup=False)
 
     def planned(self, choices: Sequence[tuple[str, str, str]]) -> None:
         """Print the plan as a table."""

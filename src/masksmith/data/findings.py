@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from masksmith.errors import DataError, listed
+from masksmith.errors import DataError, listed, one_line
 
 Severity = Literal["fault", "warning", "note"]
 
@@ -93,7 +93,7 @@ class Finding:
         return DataError(where=self.where, expected=self.expected, received=self.received, remedy=self.remedy)
 
     def __str__(self) -> str:
-        return f"{self.where}: {self.received}" if self.severity == "note" else str(self.error)
+        return one_line(f"{self.where}: {self.received}" if self.severity == "note" else str(self.error))
 
 
 def note(kind: str, text: str, where: object = "data", files: Iterable[Path] = ()) -> Finding:

@@ -61,7 +61,7 @@ def of_keys(keys_HW: npt.NDArray[Any], scan: MaskScan, pixels: npt.NDArray[Any])
     for index, key in enumerate(present):
 
         def inside(window: Window, key: int = key) -> npt.NDArray[np.bool_]:
-            return keys_HW[window] == key
+            return np.asarray(keys_HW[window] == key, np.bool_)
 
         thing = _measured(index_HW == index, _Whole(inside, step), means[:, index], squares[:, index])
         if thing is not None:
@@ -77,7 +77,7 @@ def of_layers(bits_HW: npt.NDArray[Any], scan: MaskScan, pixels: npt.NDArray[Any
     for layer in set_bits(int(np.bitwise_or.reduce(list(scan.keys), initial=0))):
 
         def inside(window: Window, layer: int = layer) -> npt.NDArray[np.bool_]:
-            return (bits_HW[window] >> layer & 1).astype(np.bool_)
+            return np.asarray(bits_HW[window] >> layer & 1, np.bool_)
 
         sparse_HW = inside((slice(None, None, step),) * 2)
         means, squares = _means(sparse_HW, pixels, 2)

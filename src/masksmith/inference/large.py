@@ -7,6 +7,7 @@ and the result's name appears only when it is whole.
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from threading import Lock
@@ -20,6 +21,7 @@ from masksmith.errors import InputError
 from masksmith.images import Strips
 from masksmith.inference import cleanup
 from masksmith.inference.answering import Answering
+from masksmith.limits import MAX_NAME_BYTES
 
 # Rows that are counted at once.
 _BAND_ROWS = 512
@@ -99,7 +101,7 @@ class _Unfinished:
         self.place = images.geo_tags(images.georeference(picture))  # before hours of work, as it may be broken
         self.preprocessing = answering.model.preprocessing
         self.size = (self.strips.header.height, self.strips.header.width)
-        self._state, self._mask = (out.with_name(f".{out.name}.{kind}") for kind in ("rows", "mask"))
+        self._state, self._mask = (_beside(out, kind) for kind in ("rows", "mask"))
         self._identity = _identity(answering, picture, thresholds)
         self.rows = self._rows_done()
         if not self.rows:
@@ -164,6 +166,14 @@ class _Unfinished:
             return 0
         whole = files.Rows.is_there(self._mask, *self.size)
         return int(rows) if whole and identity == self._identity and isinstance(rows, int) else 0
+
+
+def _beside(out: Path, kind: str) -> Path:
+    """A helper's place; instead of a long name its digest, since what is added must fit as well."""
+    name = f".{out.name}.{kind}"
+    if len(os.fsencode(name)) > MAX_NAME_BYTES:
+        name = f".{files.sha256(os.fsencode(out.name))}.{kind}"
+    return out.with_name(name)
 
 
 def _identity(answering: Answering, picture: Path, thresholds: Mapping[int, float]) -> list[object]:

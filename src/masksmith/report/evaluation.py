@@ -12,7 +12,7 @@ from masksmith.data import dataset, doctor
 from masksmith.data.batches import PairReader
 from masksmith.data.dataset import Dataset, Pair
 from masksmith.data.layouts import SPLITS
-from masksmith.errors import DataError, unknown_name
+from masksmith.errors import DataError, InputError, unknown_name
 from masksmith.events import Listener
 from masksmith.inference import evaluate as scoring
 from masksmith.inference import kept
@@ -84,11 +84,24 @@ def find(run: Run, data: str | os.PathLike[str] | None, settings: DataSettings, 
     """The pairs of the training, or those of ``data`` with the parts that they had in the training.
 
     Raises:
-        InputError: no such run or data.
+        InputError: no such run or data, or settings that say how to read data that are not given.
     """
     if data is None and settings.images is None:
+        _refuse_idle(settings)
         return run.read_dataset()
     return _as_in_training(dataset.find(None if data is None else Path(data), settings), run, listener)
+
+
+def _refuse_idle(settings: DataSettings) -> None:
+    """The pairs of the training are those that it had: figures of other masks would be asked for in vain."""
+    idle = f"--masks {settings.masks}" if settings.masks is not None else "--skip-unmatched"
+    if settings.masks is not None or settings.unmatched == "skip":
+        raise InputError(
+            where=idle,
+            expected="the pictures that it is for",
+            received="neither DATA nor --images, so that the pairs of the training are taken",
+            remedy="name the folder of pictures with --images DIR, or leave it out",
+        )
 
 
 def _cleanup(run: Path, segmenter: Answering, word: str, split: str, listener: Listener) -> CleanupSettings | None:
