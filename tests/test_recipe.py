@@ -200,6 +200,10 @@ def test_fault_in_a_file_names_the_file(tmp_path: Path) -> None:
         ("epochs=null", None),
         ("loss=*ce", "*ce"),
         ("data.classes=", ""),
+        ("data.images=set #2", "set #2"),
+        ("data.images=#2", "#2"),
+        ("data.images='set #2'", "set #2"),
+        ("data.ignore=['a #b', 7]", ["a #b", 7]),
     ],
 )
 def test_words_become_settings(word: str, value: object) -> None:
@@ -212,6 +216,11 @@ def test_words_become_settings(word: str, value: object) -> None:
 def test_word_without_key_or_value_is_refused(word: str) -> None:
     with pytest.raises(RecipeError, match="a setting key=value"):
         parse_settings(["lr=1", word])
+
+
+def test_a_setting_that_is_given_twice_is_refused() -> None:
+    with pytest.raises(RecipeError, match=r"lr: expected each key once, received lr=1e-3 and lr=1e-2; leave"):
+        parse_settings(["lr=1e-3", "seed=1", "lr=1e-2"])
 
 
 def test_words_reach_the_recipe() -> None:

@@ -529,7 +529,7 @@ def parse_settings(words: Sequence[str]) -> dict[str, object]:
     """``["model.depth=4", "loss=ce+dice"]`` as a mapping, each value read as YAML.
 
     Raises:
-        RecipeError: a word without "=".
+        RecipeError: a word without "=", or a key twice.
     """
     settings: dict[str, object] = {}
     for word in words:
@@ -541,6 +541,14 @@ def parse_settings(words: Sequence[str]) -> dict[str, object]:
                 received=f'"{_plain(word)}"',
                 remedy="write it as in model.depth=4 (no spaces)",
             )
+        if key in settings:
+            earlier = next(each for each in words if each.startswith(f"{key}="))
+            raise RecipeError(
+                where=_plain(key),
+                expected=_ONCE,
+                received=f"{_plain(earlier)} and {_plain(word)}",
+                remedy="leave the others out",
+            )
         settings[key] = _value(value)
     return settings
 
@@ -549,6 +557,9 @@ def _value(text: str) -> object:
     """What a person means by a value on the command line; what is no YAML is text."""
     # YAML reads 1e-3 as text, since its numbers need a dot; people write it so.
     is_number = re.fullmatch(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?", text)
+    # YAML drops what follows a "#" as a remark, and nobody writes one here; in quotes and brackets it may stand.
+    if "#" in text and not re.fullmatch(r"""'.*'|".*"|\[.*\]|\{.*\}""", text, re.DOTALL):
+        return text
     try:
         if is_number:
             return float(text) if not text.lstrip("+-").isdigit() else int(text)

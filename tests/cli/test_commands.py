@@ -15,6 +15,7 @@ import pytest
 from PIL import Image
 
 from helpers import write_set
+from masksmith import recipe
 from masksmith.cli import COMMANDS, main
 
 TINY = ["crop=32", "batch_size=2", "model.width=4", "model.depth=3", "device=cpu"]
@@ -261,6 +262,21 @@ def test_split_writes_a_table_that_train_follows_when_it_was_edited(
     assert main(words) == 0
     rows = (tmp_path / "run" / "split.csv").read_text().splitlines()[1:]
     assert {r.split(",")[0]: r.split(",")[1] for r in rows} == wanted
+
+
+def test_what_split_says_to_train_with_it_works(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    data, table = write_set(tmp_path / "my data", parts=("",), count=4), tmp_path / "my parts.csv"
+    parts = ["--images", str(data / "images"), "--masks", str(data / "masks"), "--ignore", "7"]
+    assert main(["split", *parts, "-o", str(table), "--test", "0"]) == 0
+    (command,) = re.findall(r"Train with it: masksmith (train .*)$", capsys.readouterr().out, re.MULTILINE)
+    words = shlex.split(command.replace("RUN", shlex.quote(str(tmp_path / "my run"))))
+    assert main([*words, "--steps", "1", *TINY]) == 0
+    used = recipe.load(tmp_path / "my run" / "recipe.yaml").data
+    assert (used.images, used.masks, used.ignore) == (str(data / "images"), str(data / "masks"), ("7",))
+    assert used.split == str(table)
+    commands = re.findall(r"^    (masksmith .*)$", (tmp_path / "my run" / "NEXT.md").read_text(), re.MULTILINE)
+    assert all(str(tmp_path / "my run") in " ".join(shlex.split(each)[1:]) for each in commands)
+    assert [shlex.split(each)[2] for each in commands[:2]] == [str(tmp_path / "my run")] * 2
 
 
 def test_split_numbers_folds_and_keeps_groups(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -42,6 +44,18 @@ def test_a_plan_is_told_and_can_be_trained_by(folder: Path, tmp_path: Path) -> N
     assert (done.optimizer, done.augment.noise, done.data.ignore) == ("sgd", 0.1, ("255",))
     assert planned.steps is not None
     assert "extended" not in (tmp_path / "plan.yaml").read_text(encoding="utf-8")
+
+
+def test_what_it_says_to_train_by_it_works_without_a_folder(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "my plans").mkdir()
+    parts = ("--images", folder / "train" / "images", "--masks", folder / "train" / "masks")
+    told = masksmith("plan", *parts, "crop=32", "model.width=4", "-o", tmp_path / "my plans" / "plan.yaml")
+    assert told.returncode == 0, told.stderr
+    assert "None" not in (tmp_path / "my plans" / "plan.yaml").read_text(encoding="utf-8")
+    (command,) = re.findall(r"Train by it: masksmith (train .*) -o runs/first$", told.stdout, re.MULTILINE)
+    assert shlex.split(command) == ["train", "--recipe", str(tmp_path / "my plans" / "plan.yaml")]
+    trained = masksmith(*shlex.split(command), "-o", tmp_path / "run", "steps=1", "-q")
+    assert trained.returncode == 0, trained.stderr
 
 
 def test_a_plan_is_not_written_over(folder: Path, tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import os
 import shutil
 from pathlib import Path
 
@@ -138,6 +139,28 @@ def test_missing_folder_and_file_in_its_place(tmp_path: Path) -> None:
         dataset.find(tmp_path / "file", DEFAULT)
     with pytest.raises(InputError, match="received none"):
         dataset.find(None, DEFAULT)
+
+
+def test_a_missing_folder_is_told_beside_the_two_that_are_given(tmp_path: Path) -> None:
+    flat(tmp_path, 2)
+    settings = DataSettings(images=str(tmp_path / "images"), masks=str(tmp_path / "masks"))
+    assert len(dataset.find(tmp_path, settings).pairs) == 2
+    with pytest.raises(DataError, match=r"typo: expected a folder, received no such folder"):
+        dataset.find(tmp_path / "typo", settings)
+    (tmp_path / "list.csv").touch()
+    with pytest.raises(DataError, match=r"list\.csv: expected a folder, received a file"):
+        dataset.find(tmp_path / "list.csv", settings)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="no name there has a |")
+@pytest.mark.parametrize("name", ["a|b.png", "folder|x"])
+def test_names_that_the_table_of_the_split_cannot_hold_are_told(tmp_path: Path, name: str) -> None:
+    home = tmp_path / "set" if name.endswith(".png") else tmp_path / name
+    for folder in ("images", "masks"):
+        touch(home / folder, "c.png", name if name.endswith(".png") else "d.png")
+    with pytest.raises(DataError, match=r"expected names without \|.*received [12] with it: .*\|") as caught:
+        dataset.find(home, DEFAULT)
+    assert name in caught.value.received
 
 
 def test_given_folders_replace_the_search(tmp_path: Path) -> None:

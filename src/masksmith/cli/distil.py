@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import Annotated
 
@@ -29,8 +30,7 @@ def command(
         raise InputError(
             where="-o/--output", expected="a run folder to make", received="none", remedy="give one, as in -o runs/one"
         )
-    data, settings = train.split_words(words or [])
-    settings |= {} if budget is None else {"budget": budget}
+    data, settings = train.split_words(words or [], {} if budget is None else {"budget": budget})
 
     from masksmith.cli import show
     from masksmith.training import distil, session, state
@@ -42,6 +42,6 @@ def command(
         try:
             run = session.train(data, output, settings=settings, base=base, overwrite=overwrite, listener=shown)
         except state.Saved:
-            shown.message(f"saved; go on with: masksmith train -o {output} --resume")
+            shown.message(f"saved; go on with: masksmith train -o {shlex.quote(str(output))} --resume")
             raise
     train.print_run(run.path, quiet=quiet)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from masksmith.cli import options
-from masksmith.cli.train import split_words
+from masksmith.cli.train import refuse_fractions, split_words
 from masksmith.errors import InputError
 
 if TYPE_CHECKING:
@@ -44,10 +45,13 @@ def command(
     """Train a network for each fold; each picture is scored by the one that has not seen it."""
     from masksmith import recipe
 
-    data, settings = split_words(words or [])
-    settings |= options.data_settings(images, masks, classes, ignore, skip_unmatched)
-    settings |= options.layout_settings(None, False, False, None, False, split, group_by)
-    settings |= {} if budget is None else {"budget": budget}
+    data, settings = split_words(
+        words or [],
+        options.data_settings(images, masks, classes, ignore, skip_unmatched),
+        options.layout_settings(None, False, False, None, False, split, group_by),
+        {} if budget is None else {"budget": budget},
+    )
+    refuse_fractions(settings)
     if output is None:
         raise InputError(
             where="-o/--output", expected="a folder to make", received="none", remedy="give one, as in -o runs/folds"
@@ -68,7 +72,7 @@ def command(
                 done = training.train(data, output, chosen, count=folds, overwrite=overwrite, listener=shown)
         except KeyboardInterrupt:
             if (output / training.MARK).is_file():
-                shown.message(f"go on with: masksmith folds -o {output} --resume")
+                shown.message(f"go on with: masksmith folds -o {shlex.quote(str(output))} --resume")
             raise
     _print(done, output, quiet=quiet)
 
@@ -89,8 +93,9 @@ def _print(done: Folds, output: Path, *, quiet: bool) -> None:
         told += f"; {over['mean']:.3f} ± {over['deviation']:.3f} (mean and standard deviation over the folds)"
     out.print(f"mean IoU of each fold: {told}", markup=False)
     if not quiet:
+        place = shlex.quote(str(output))
         out.print(
-            f"\nFolder: {output}\nAll networks as one: masksmith predict {output} PICTURE.png -o masks", markup=False
+            f"\nFolder: {output}\nAll networks as one: masksmith predict {place} PICTURE.png -o masks", markup=False
         )
 
 
@@ -99,5 +104,5 @@ def _resume_alone(output: Path) -> InputError:
         where="--resume",
         expected="the folder alone, which knows its data and recipe",
         received="more than that",
-        remedy=f"write masksmith folds -o {output} --resume",
+        remedy=f"write masksmith folds -o {shlex.quote(str(output))} --resume",
     )

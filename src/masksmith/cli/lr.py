@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
-from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -52,9 +50,11 @@ def command(
     """Suggest a learning rate, from a short training in which it rises."""
     from masksmith import files, recipe
 
-    data, settings = train.split_words(words or [])
-    settings |= options.data_settings(images, masks, classes, ignore, skip_unmatched)
-    settings |= options.layout_settings(layout, snap, instances, border, overlapping, split, group_by)
+    data, settings = train.split_words(
+        words or [],
+        options.data_settings(images, masks, classes, ignore, skip_unmatched),
+        options.layout_settings(layout, snap, instances, border, overlapping, split, group_by),
+    )
     if output is not None:
         _check_chart(output)
         files.refuse_existing(output, overwrite=overwrite)
@@ -70,17 +70,8 @@ def command(
         sweep = finder.find(data, settings=settings, base=base, steps=steps, listener=shown)
     if output is not None:
         files.write_bytes(output, rates.chart(sweep.rates, sweep.losses, sweep.smooth, sweep.suggestion))
-    _print(sweep, _train_words(data, recipe_file, settings), output)
-
-
-def _train_words(data: Path | None, recipe_file: Path | None, settings: Mapping[str, object]) -> str:
-    """What says to train the same."""
-    from masksmith.planning.plan import Choice
-
-    words = [str(data)] if data is not None else []
-    words += ["--recipe", str(recipe_file)] if recipe_file is not None else []
-    words += [f"{key}={Choice(key, value, '').shown}" for key, value in settings.items() if key != "lr"]
-    return shlex.join(words)
+    same = {key: value for key, value in settings.items() if key != "lr"}
+    _print(sweep, train.as_words(data, recipe_file, same), output)
 
 
 def _check_chart(output: Path) -> None:

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from masksmith.cli import options
-from masksmith.cli.train import split_words
+from masksmith.cli.train import as_words, split_words
 
 
 def command(
@@ -46,10 +46,12 @@ def command(
     """Say what a training would choose for these data, this machine and this time, and why."""
     from masksmith import files, recipe
 
-    data, settings = split_words(words or [])
-    settings |= options.data_settings(images, masks, classes, ignore, skip_unmatched)
-    settings |= options.layout_settings(layout, snap, instances, border, overlapping, split, group_by)
-    settings |= {"budget": budget} if budget is not None else {}
+    data, settings = split_words(
+        words or [],
+        options.data_settings(images, masks, classes, ignore, skip_unmatched),
+        options.layout_settings(layout, snap, instances, border, overlapping, split, group_by),
+        {"budget": budget} if budget is not None else {},
+    )
     base = recipe.load(recipe_file) if recipe_file is not None else None
     (base or recipe.Recipe()).with_settings(settings)  # wrong keys are told before torch is loaded
     if output is not None:
@@ -62,5 +64,5 @@ def command(
         made = session.plan(data, settings=settings, base=base, listener=shown)
         shown.planned([(choice.key, choice.shown, choice.reason) for choice in made.choices])
     if output is not None:
-        files.write_text(output, made.with_given().to_yaml(f"masksmith plan for {data}"))
-        show.console().print(f"Train by it: masksmith train {data} --recipe {output} -o runs/first")
+        files.write_text(output, made.with_given().to_yaml(f"masksmith plan for {data or made.recipe.data.images}"))
+        show.console().print(f"Train by it: masksmith train {as_words(data, output, {})} -o runs/first")

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from masksmith.cli import options
+from masksmith.errors import one_line
 
 
 def command(
@@ -39,15 +41,17 @@ def command(
     from dataclasses import replace
 
     from masksmith import files
-    from masksmith.cli import show
+    from masksmith.cli import show, train
     from masksmith.data import dataset, doctor
     from masksmith.recipe import Recipe
 
     chosen = options.data_settings(images, masks, classes, ignore, skip_unmatched)
     chosen |= options.layout_settings(layout, snap, instances, border, overlapping, None, group_by)
-    fractions = {"data.folds": folds, "data.val_fraction": val, "data.test_fraction": test}
-    chosen |= {key: value for key, value in fractions.items() if value is not None}
-    settings = Recipe().with_settings(chosen).data
+    parts = {"data.folds": folds, "data.val_fraction": val, "data.test_fraction": test}
+    parts = {key: value for key, value in parts.items() if value is not None}
+    if folds is not None:
+        train.refuse_fractions(parts)
+    settings = Recipe().with_settings(chosen | parts).data
     files.refuse_existing(output, overwrite=overwrite)
     with show.Show(quiet=False) as shown:
         found = dataset.find(data, settings)
@@ -59,6 +63,7 @@ def command(
     out = show.console()
     for finding in checkup.findings:
         if finding.kind == "split" or finding.severity == "warning":
-            out.print(f"{finding.severity:<10}{finding.received}", markup=False)
-    use = f"--split {output}" + (" data.fold=0" if folds else "")
-    out.print(f"table     {output}\nTrain with it: masksmith train {data or ''} {use} -o RUN", markup=False)
+            out.print(f"{finding.severity:<10}{one_line(finding.received)}", markup=False)
+    use = f"--split {shlex.quote(str(output))}" + (" data.fold=0" if folds else "")
+    words = train.as_words(data, None, chosen)
+    out.print(f"table     {output}\nTrain with it: masksmith train {words} {use} -o RUN", markup=False)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import shlex
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
@@ -10,7 +12,9 @@ import typer
 import yaml
 
 from masksmith.cli import options
-from masksmith.errors import InputError
+from masksmith.errors import InputError, RecipeError
+
+_FRACTIONS = ("data.val_fraction", "data.test_fraction")
 
 
 def command(
@@ -67,10 +71,12 @@ def command(
     if keys:
         _print_keys()
         return
-    data, settings = split_words(words or [])
-    settings |= options.data_settings(images, masks, classes, ignore, skip_unmatched)
-    settings |= options.layout_settings(layout, snap, instances, border, overlapping, split, group_by)
-    settings |= {k: v for k, v in (("budget", budget), ("epochs", epochs), ("steps", steps)) if v is not None}
+    data, settings = split_words(
+        words or [],
+        options.data_settings(images, masks, classes, ignore, skip_unmatched),
+        options.layout_settings(layout, snap, instances, border, overlapping, split, group_by),
+        {k: v for k, v in (("budget", budget), ("epochs", epochs), ("steps", steps)) if v is not None},
+    )
     output = _required(output)
     if resume and (data is not None or recipe_file is not None or start is not None or overwrite):
         raise _resume_alone(output, data or recipe_file or start or "--overwrite")
@@ -103,7 +109,8 @@ def command(
             saved = isinstance(stop, state.Saved)
             # A second signal, or one while a resumed training looks at its data, leaves what was saved before.
             if saved or (Run(output).has_state and not overwrite):
-                shown.message(f"{'saved; ' if saved else ''}go on with: masksmith train -o {output} --resume")
+                place = shlex.quote(str(output))
+                shown.message(f"{'saved; ' if saved else ''}go on with: masksmith train -o {place} --resume")
             raise
     print_run(run.path, quiet=quiet)
 
@@ -145,12 +152,16 @@ def _resume_alone(output: Path, received: object) -> InputError:
         where="--resume",
         expected="the run alone, which knows its data and recipe",
         received=str(received),
-        remedy=f"write masksmith train -o {output} --resume",
+        remedy=f"write masksmith train -o {shlex.quote(str(output))} --resume",
     )
 
 
-def split_words(words: list[str]) -> tuple[Path | None, dict[str, object]]:
-    """The data folder, which may come first, and the settings."""
+def split_words(words: list[str], *options: Mapping[str, object]) -> tuple[Path | None, dict[str, object]]:
+    """The data folder, which may come first, and the settings, also those that are given as options.
+
+    Raises:
+        RecipeError: a setting that is given twice, or in vain.
+    """
     from masksmith import recipe
 
     first = bool(words) and ("=" not in words[0] or Path(words[0]).exists())
@@ -158,7 +169,48 @@ def split_words(words: list[str]) -> tuple[Path | None, dict[str, object]]:
     # As text, since "+500" is no longer "so much more" when it is a number.
     more = [word.partition("=") for word in rest if re.fullmatch(r"(budget|epochs|steps)=\+.*", word)]
     settings = recipe.parse_settings(rest) | {key: value for key, _, value in more}
+    for given in options:
+        for key in sorted(given.keys() & settings.keys()):
+            raise RecipeError(
+                where=key,
+                expected="each key once",
+                received=f"{settings[key]}, and {given[key]} as an option",
+                remedy="leave one of them out",
+            )
+        settings |= given
+    if settings.get("data.folds") is not None:
+        refuse_fractions(settings)
     return (Path(words[0]) if first else None), settings
+
+
+def refuse_fractions(settings: Mapping[str, object]) -> None:
+    """No fraction is heeded where folds are dealt out.
+
+    Raises:
+        RecipeError: there is one.
+    """
+    given = [f"{key}={settings[key]}" for key in _FRACTIONS if key in settings]
+    if given:
+        raise RecipeError(
+            where="folds",
+            expected="the folds alone, which stand in place of the two fractions",
+            received=", ".join(given),
+            remedy="leave it out; a test part that folders or the table of --split name stays out of the folds",
+        )
+
+
+def as_words(data: Path | None, recipe_file: Path | None, settings: Mapping[str, object]) -> str:
+    """What says the same to another command, as a shell reads it."""
+    words = [str(data)] if data is not None else []
+    words += ["--recipe", str(recipe_file)] if recipe_file is not None else []
+    words += [f"{key}={_shown(value)}" for key, value in settings.items()]
+    return shlex.join(words)
+
+
+def _shown(value: object) -> str:
+    """A value as YAML, on one line."""
+    plain = list(value) if isinstance(value, tuple) else value
+    return str(yaml.safe_dump(plain, default_flow_style=True, allow_unicode=True, width=10**6)).splitlines()[0]
 
 
 def _without_plus(value: object) -> object:
@@ -174,12 +226,7 @@ def _print_keys() -> None:
     for key, about in recipe.keys().items():
         section, _, name = key.rpartition(".")
         value = defaults[section][name] if section else defaults[key]
-        shown = (
-            yaml.safe_dump(list(value) if isinstance(value, tuple) else value, default_flow_style=True).splitlines()[0]
-            if value not in (None, ())
-            else ""
-        )
-        rows.append([key, shown, about])
+        rows.append([key, _shown(value) if value not in (None, ()) else "", about])
     made = show.table(["setting", "default", "what"], rows)
     made.columns[2].justify, made.columns[2].no_wrap = "left", False
     show.console().print(made)

@@ -73,6 +73,7 @@ def find(root: Path | None, settings: DataSettings) -> Dataset:
         findings += seen
     findings += _unused(home, parts, layout)
     _require_text(home, pairs)
+    _require_whole_cells(home, pairs)
     if not pairs:
         worst = next((f for f in findings if f.kind in {"ambiguous", "channels", "unpaired"}), None)
         raise worst.error if worst is not None else _no_annotations(home)
@@ -93,7 +94,7 @@ def find(root: Path | None, settings: DataSettings) -> Dataset:
 def _parts(root: Path | None, settings: DataSettings) -> tuple[str, Path, list[Part]]:
     if settings.images is not None or settings.masks is not None:
         part = _given_folders(settings)
-        return "given folders", root if root is not None else part.images.parent, [part]
+        return "given folders", existing_folder(root) if root is not None else part.images.parent, [part]
     if root is None:
         raise InputError(
             where="data",
@@ -187,6 +188,18 @@ def _require_text(home: Path, pairs: Sequence[Pair]) -> None:
             expected="file names in UTF-8",
             received=f"{len(odd)} in another encoding: {listed(ascii(name) for name in odd)}",
             remedy="rename these files",
+        )
+
+
+def _require_whole_cells(home: Path, pairs: Sequence[Pair]) -> None:
+    """The table of the split joins the files of a picture in one cell: a name that holds JOINT would be torn there."""
+    odd = [str(path) for pair in pairs for path in pair.images if JOINT in str(path)]
+    if odd:
+        raise DataError(
+            where=home,
+            expected=f"names without {JOINT}, which stands between the files of one picture in lists",
+            received=f"{len(odd)} with it: {listed(odd)}",
+            remedy="rename these files, or the folder that is called so",
         )
 
 

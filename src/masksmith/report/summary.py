@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import asdict
 from pathlib import Path
 
@@ -85,6 +86,7 @@ def _next(run: Run, measured: Figures) -> str:
     )
     steps = run.read_recipe().steps or 0
     advice = f"The weakest class is **{weakest[1]}** (IoU {weakest[0]:.3f}).\n" if weakest else ""
+    place, recipe_file = (shlex.quote(str(path)) for path in (run.path, run.path / "recipe.yaml"))
     has_test = any(p.split == "test" for p in run.read_dataset().pairs)
     return f"""# What next
 
@@ -92,19 +94,19 @@ Validation mIoU {_figure(measured.mean["iou"])}, mean Dice {_figure(measured.mea
 {advice}
 Score it on the {"test" if has_test else "validation"} part:
 
-    masksmith evaluate {run.path} --split {"test" if has_test else "val"}
+    masksmith evaluate {place} --split {"test" if has_test else "val"}
 
 Segment pictures of any size:
 
-    masksmith predict {run.path} PICTURE.png FOLDER -o masks
+    masksmith predict {place} PICTURE.png FOLDER -o masks
 
 Train on from here, twice as long:
 
-    masksmith train -o {run.path} --resume steps={2 * steps}
+    masksmith train -o {place} --resume steps={2 * steps}
 
 Repeat this training exactly, in another folder:
 
-    masksmith train DATA -o ANOTHER --recipe {run.path / "recipe.yaml"}
+    masksmith train DATA -o ANOTHER --recipe {recipe_file}
 
 In Python:
 
