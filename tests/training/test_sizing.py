@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,7 +12,7 @@ from tests.helpers import write_set
 from masksmith.events import Listener
 from masksmith.recipe import Recipe
 from masksmith.run import Run
-from masksmith.training import session, sizing
+from masksmith.training import memory, session, sizing
 from masksmith.training.sizing import LADDER, Rung
 
 
@@ -95,3 +97,24 @@ def test_a_recipe_with_everything_in_it_is_not_planned_again(folder: Path, tmp_p
     again = session.plan(folder, base=first.read_recipe())
     assert again.choices == ()
     assert again.recipe == first.read_recipe() == Recipe.model_validate(first.read_recipe().model_dump())
+
+
+@pytest.mark.parametrize(("finish_s", "is_told"), [(5.0, True), (3.0, False)])
+def test_a_budget_that_validation_eats_is_told(folder: Path, finish_s: float, is_told: bool) -> None:
+    class Heard(Listener):
+        said = ""
+
+        def message(self, text: str) -> None:
+            self.said = text
+
+    heard, settled = Heard(), session.settle(folder, Recipe(steps=7, epochs=None, budget=None), Listener())
+    session._tell_of_short(replace(settled.job, finish_s=finish_s), "10s", heard)
+    assert ("of 10s" in heard.said and "takes about 5 s, so that 7 steps are trained" in heard.said) == is_told
+
+
+def test_what_validation_takes_at_the_end_is_kept_with_the_length(folder: Path) -> None:
+    job = session.settle(folder, Recipe(budget="20s"), Listener()).job
+    started = time.monotonic()
+    settled = memory.settle_length(job, started)
+    assert settled.finish_s > 0
+    assert settled.deadline == pytest.approx(started + 0.975 * 20 - 2 - settled.finish_s)

@@ -124,7 +124,7 @@ def _width(inside_HW: npt.NDArray[np.bool_]) -> float:
 
 def _fullest(inside_HW: npt.NDArray[np.bool_], step: int) -> Window:
     """The window of the whole mask that holds most of what is inside, no larger than what is measured of a picture."""
-    side = _SIDE_MEASURED_PX // step
+    side = max(1, _SIDE_MEASURED_PX // step)  # of a picture of hundreds of thousands of pixels a side, one
     held = cv2.boxFilter(
         inside_HW.astype(np.float32), -1, (side, side), normalize=False, borderType=cv2.BORDER_CONSTANT
     )
