@@ -18,13 +18,14 @@ from masksmith.classes import ClassTable
 from masksmith.data import pairing
 from masksmith.data.dataset import Dataset
 from masksmith.data.findings import Finding
-from masksmith.data.layouts.lists import JOINT, part_of
+from masksmith.data.layouts.lists import JOINT, part_of, placed
 from masksmith.errors import DataError, RunError
 from masksmith.modelfile import ModelFile
 from masksmith.recipe import Recipe
 
-# What a run is made of, the mark of one first; evaluations are put beside by default.
-_FILES = (
+EVALUATIONS = ("evaluation-*/evaluation.json", "evaluation-*/confusion.png", "evaluation-*/samples.png")
+"""Evaluations, which are put into the folder of what they are about by default."""
+FILES = (
     "recipe.yaml",
     "plan.yaml",
     "classes.csv",
@@ -40,11 +41,20 @@ _FILES = (
     "samples.png",
     "NEXT.md",
     "cleanup.yaml",
-    "exports",
+    "exports/*.onnx",
+    "exports/*.xml",
+    "exports/*.bin",
+    "exports/*.pt2",
+    "exports/*.pt",
+    "exports/*.zip",
+    "exports/*/config.pbtxt",
+    "exports/*/labels.txt",
+    "exports/*/1/model.onnx",
     "exports.json",
-    "evaluation-*",
+    *EVALUATIONS,
     ".*.part",  # of a file whose writing was broken off
 )
+"""What a run is made of, the mark of one first; as for :func:`files.claim_folder`."""
 LOG_COLUMNS = ("epoch", "step", "loss", "miou", "lr", "pictures_per_s", "elapsed_s")
 
 
@@ -110,10 +120,10 @@ class Run:
 
     def start(self, chosen: Recipe, table: ClassTable, dataset: Dataset, *, overwrite: bool) -> None:
         """Take the folder and write what is known before training."""
-        files.claim_folder(self.path, overwrite=overwrite, ours=_FILES)
+        files.claim_folder(self.path, overwrite=overwrite, ours=FILES)
         self.write_recipe(chosen)
         files.write_text(self.path / "classes.csv", table.to_csv())
-        files.write_text(self.split_file, dataset.to_csv())
+        files.write_text(self.split_file, dataset.to_csv(self.path))
 
     def write_recipe(self, chosen: Recipe) -> None:
         """Write the recipe under its hash."""
@@ -189,7 +199,7 @@ class Run:
             return {}, {}
         rows = [row for row in _rows(self.split_file) if row.get("image") and row.get("split")]
         names = Counter(row["name"] for row in rows)
-        by_path = {Path(row["image"].split(JOINT)[0]).resolve(): row["split"] for row in rows}
+        by_path = {placed(row["image"].split(JOINT)[0], self.path).resolve(): row["split"] for row in rows}
         return by_path, {row["name"]: row["split"] for row in rows if names[row["name"]] == 1}
 
     def write_log(self, rows: Sequence[Sequence[object]]) -> None:

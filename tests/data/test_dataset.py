@@ -203,7 +203,7 @@ def test_of_several_class_tables_classes_csv_wins_or_one_must_be_chosen(tmp_path
 
 def test_csv_of_the_split_lists_every_pair(tmp_path: Path) -> None:
     found = dataset.find(write_set(tmp_path), DEFAULT)
-    rows = list(csv.DictReader(io.StringIO(found.to_csv())))
+    rows = list(csv.DictReader(io.StringIO(found.to_csv(tmp_path))))
     assert [(r["name"], r["split"], r["image"], r["mask"]) for r in rows] == [
         (p.name, p.split, str(p.image), str(p.mask)) for p in found.pairs
     ]
@@ -270,7 +270,7 @@ def test_folders_that_are_not_used_are_said(tmp_path: Path) -> None:
 
 def test_the_table_of_the_split_leads_back_to_the_same_pairs(tmp_path: Path) -> None:
     found = dataset.find(write_set(tmp_path / "set"), DEFAULT)
-    (tmp_path / "split.csv").write_text(found.to_csv())
+    (tmp_path / "split.csv").write_text(found.to_csv(tmp_path))
     assert dataset.find(tmp_path / "split.csv", DEFAULT).pairs == found.pairs
 
 
@@ -289,7 +289,7 @@ def test_pictures_of_one_name_in_all_parts_are_all_led_back_to(tmp_path: Path) -
         path.rename(path.with_name(path.name.split("_")[1]))
     found = dataset.find(tmp_path / "set", DEFAULT)
     assert [p.name for p in found.pairs] == ["00", "01", "02"] * 3
-    (tmp_path / "split.csv").write_text(found.to_csv())
+    (tmp_path / "split.csv").write_text(found.to_csv(tmp_path))
     again = dataset.find(tmp_path / "split.csv", DEFAULT)
     assert {(p.image, p.mask, p.split) for p in again.pairs} == {(p.image, p.mask, p.split) for p in found.pairs}
     assert len({p.name for p in again.pairs}) == 9
@@ -305,14 +305,14 @@ def test_the_table_of_any_set_leads_back_to_the_same_pairs(tmp_path: Path, layou
     (tmp_path / "set").mkdir()
     LAYOUTS[layout].lay(tmp_path / "set", scenes(4), KINDS[kind])
     found = dataset.find(tmp_path / "set", DataSettings.model_validate(dict(KINDS[kind].settings)))
-    (tmp_path / "split.csv").write_text(found.to_csv())
+    (tmp_path / "split.csv").write_text(found.to_csv(tmp_path))
     assert dataset.find(tmp_path / "split.csv", DEFAULT).pairs == found.pairs
 
 
 def test_tables_of_masksmith_split_in_the_folder_are_no_lists(tmp_path: Path) -> None:
     found = dataset.find(flat(tmp_path, 3), DEFAULT)
-    (tmp_path / "split.csv").write_text(found.to_csv())
-    (tmp_path / "folds.csv").write_text(found.to_csv([0, 1, 2]))
+    (tmp_path / "split.csv").write_text(found.to_csv(tmp_path))
+    (tmp_path / "folds.csv").write_text(found.to_csv(tmp_path, [0, 1, 2]))
     again = dataset.find(flat(tmp_path, 4), DEFAULT)
     assert (again.layout, len(again.pairs)) == ("flat", 4)
     assert told(again, "layout").files == (tmp_path / "folds.csv", tmp_path / "split.csv")

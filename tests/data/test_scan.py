@@ -70,6 +70,20 @@ def test_a_changed_file_is_looked_at_again(pairs: tuple[Pair, ...], which: str) 
     assert (seen.mask.scan.values == {1: 40 * 48}) == (which == "mask")
 
 
+def test_a_changed_chunk_deep_in_a_zarr_is_looked_at_again(pairs: tuple[Pair, ...], tmp_path: Path) -> None:
+    zarr = pytest.importorskip("zarr")
+    folder = tmp_path / "a.zarr"
+    zarr.save_group(str(folder), a=np.ones((40, 48), np.uint8))
+    changed = (replace(pairs[0], images=(folder,)), *pairs[1:])
+    assert (scan.scan(changed).reused, scan.scan(changed).reused) == (0, 5)
+    zarr.open_array(str(folder / "a"), mode="r+")[...] = 7
+    found = scan.scan(changed)
+    assert found.reused == 4
+    seen = next(iter(found))[1].picture
+    assert seen is not None
+    assert seen.high == 7
+
+
 def test_another_time_or_place_is_another_file(pairs: tuple[Pair, ...], tmp_path: Path) -> None:
     scan.scan(pairs)
     os.utime(pairs[0].image, (1, 1))

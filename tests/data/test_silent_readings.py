@@ -173,7 +173,7 @@ def test_a_folder_that_only_its_split_table_explains_is_read_by_that(tmp_path: P
         picture(tmp_path / "raw" / f"{name}.png")
         picture(tmp_path / "drawn" / f"{name}.png", np.eye(8, dtype=np.uint8))
     settings = DataSettings(images=str(tmp_path / "raw"), masks=str(tmp_path / "drawn"))
-    (tmp_path / "split.csv").write_text(dataset.find(None, settings).to_csv())
+    (tmp_path / "split.csv").write_text(dataset.find(None, settings).to_csv(tmp_path))
     found = dataset.find(tmp_path, DataSettings())
     assert [p.name for p in found.pairs] == ["a", "b", "c"]
 

@@ -191,7 +191,7 @@ def test_a_pattern_that_cannot_be_meant_is_refused(pattern: str, words: list[str
 def test_an_edited_table_is_followed(tmp_path: Path) -> None:
     pairs = assigned(many(10))
     path = tmp_path / "split.csv"
-    path.write_text(Dataset(tmp_path, "flat", tuple(pairs), None).to_csv())
+    path.write_text(Dataset(tmp_path, "flat", tuple(pairs), None).to_csv(tmp_path))
     assert splits.given(many(10), path) == pairs
     edited = {"p3": "test", "p4": "val"}
     lines = path.read_text().splitlines()

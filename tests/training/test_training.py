@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import save_file
 
 import masksmith
 from helpers import write_set
-from masksmith import recipe
+from masksmith import modelfile, recipe
 from masksmith.errors import InputError, RecipeError, RunError
 from masksmith.events import Epoch, Listener
 from masksmith.metrics import Confusion, from_dict, summarize
 from masksmith.modelfile import read_tensors
 from masksmith.run import LOG_COLUMNS, Run
+from masksmith.training import state
 
 TINY: dict[str, object] = {"crop": 32, "batch_size": 2, "model.width": 4, "model.depth": 3, "steps": 6, "device": "cpu"}
 
@@ -109,6 +114,19 @@ def test_stopped_and_resumed_equals_not_stopped(data: Path, tmp_path: Path, opti
         assert torch.equal(tensor, weights(parts)[name]), name
 
 
+def test_the_weights_that_an_encoder_began_with_are_not_needed_any_more(data: Path, tmp_path: Path) -> None:
+    timm = pytest.importorskip("timm")
+    save_file(timm.create_model("resnet18", pretrained=False).state_dict(), tmp_path / "w.safetensors")
+    settings = {**TINY, "model.encoder": "resnet18", "model.pretrained": str(tmp_path / "w.safetensors"), "steps": 3}
+    settings = {key: value for key, value in settings.items() if key != "model.depth"}
+    whole = masksmith.train(data, tmp_path / "whole", settings=settings)
+    with pytest.raises(KeyboardInterrupt):
+        masksmith.train(data, tmp_path / "broken", settings=settings, listener=Notes(stop_after=1))
+    (tmp_path / "w.safetensors").unlink()
+    resumed = masksmith.resume(tmp_path / "broken")
+    assert resumed.model_file.read_bytes() == whole.model_file.read_bytes()
+
+
 def test_a_finished_training_can_be_lengthened(data: Path, tmp_path: Path) -> None:
     first = masksmith.train(data, tmp_path / "run", settings=TINY)
     heard = Notes()
@@ -116,6 +134,45 @@ def test_a_finished_training_can_be_lengthened(data: Path, tmp_path: Path) -> No
     assert heard.steps == 2
     assert any("planned anew" in text and "8 steps in place of 6" in text for text in heard.said)
     assert first.read_recipe().steps == 8
+
+
+@pytest.mark.parametrize("spoil", [Path.unlink, lambda path: path.write_bytes(path.read_bytes()[:-9])])
+def test_a_model_that_is_gone_is_written_by_the_next_validation(
+    run: Run, tmp_path: Path, spoil: Callable[[Path], object]
+) -> None:
+    mine = Run(shutil.copytree(run.path, tmp_path / "run"))
+    spoil(mine.model_file)
+    tensors, about = state.read(mine)
+    state.write(mine, tensors, about | {"progress": about["progress"] | {"best_miou": 1.0}})  # which nothing passes
+    with pytest.raises(RunError, match="gone or damaged; train on, as in --resume --steps"):
+        masksmith.resume(mine.path)
+    masksmith.resume(mine.path, settings={"steps": "+2"})
+    figures = modelfile.read(mine.path).figures["validation"]["mean"]["iou"]
+    assert figures == state.read(mine)[1]["progress"]["best_miou"] < 1
+
+
+@pytest.mark.parametrize("teacher", ["run", "run/model.safetensors", "."])
+def test_a_teacher_is_not_trained_over(run: Run, data: Path, tmp_path: Path, teacher: str) -> None:
+    mine = shutil.copytree(run.path, tmp_path / "run")
+    before = {path.name: path.read_bytes() for path in mine.iterdir() if path.is_file()}
+    with pytest.raises(InputError, match="another folder than that of the teacher"):
+        masksmith.train(data, mine, settings={**TINY, "teacher": str(tmp_path / teacher)}, overwrite=True)
+    assert {path.name: path.read_bytes() for path in mine.iterdir() if path.is_file()} == before
+
+
+def test_a_run_is_resumed_from_any_folder(
+    data: Path, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project, elsewhere = tmp_path / "project", tmp_path / "elsewhere"
+    for folder in (project, elsewhere):  # a set that is named alike is not taken for that of the run
+        shutil.copytree(data, folder / "set")
+    monkeypatch.chdir(project)
+    masksmith.train("set", "runs/first", settings={**TINY, "teacher": os.path.relpath(run.path)})
+    monkeypatch.chdir(elsewhere)
+    assert {p.image.parents[2] for p in Run(project / "runs/first").read_dataset().pairs} == {project / "set"}
+    masksmith.resume(project / "runs/first", settings={"steps": "+1"})
+    moved = Path(shutil.move(project, tmp_path / "moved"))
+    assert {p.image.parents[2] for p in Run(moved / "runs/first").read_dataset().pairs} == {moved / "set"}
 
 
 def test_resume_changes_nothing_that_was_trained(run: Run) -> None:

@@ -59,7 +59,7 @@ def command(
             found = replace(found, pairs=tuple(replace(p, split="") for p in found.pairs))
         checkup = doctor.examine(found, settings, seed=seed, progress=shown.checked)
     checkup.require()
-    files.write_text(output, checkup.dataset.to_csv(checkup.folds))
+    files.write_text(output, checkup.dataset.to_csv(output.parent, checkup.folds))
     out = show.console()
     for finding in checkup.findings:
         if finding.kind == "split" or finding.severity == "warning":

@@ -15,7 +15,7 @@ from masksmith import classes, images
 from masksmith.data import classfiles, layouts, pairing
 from masksmith.data.findings import Finding, from_error, note
 from masksmith.data.layouts import SPLITS, Part
-from masksmith.data.layouts.lists import JOINT, is_list, part_of
+from masksmith.data.layouts.lists import JOINT, is_list, part_of, written
 from masksmith.data.pairing import Pair
 from masksmith.errors import DataError, InputError, listed
 from masksmith.recipe import DataSettings
@@ -39,13 +39,14 @@ class Dataset:
         """The pairs of "train", "val" or "test"."""
         return [p for p in self.pairs if p.split == split]
 
-    def to_csv(self, folds: Sequence[int] | None = None) -> str:
-        """``split.csv``: which picture is in which part; the columns of a list (layouts)."""
+    def to_csv(self, home: Path, folds: Sequence[int] | None = None) -> str:
+        """``split.csv`` of the folder ``home``: which picture is in which part; the columns of a list (layouts)."""
         out = io.StringIO()
         writer = csv.writer(out, lineterminator="\n")
         writer.writerow(["name", "split", "group", "image", "mask", "key", *(["fold"] if folds is not None else [])])
         for number, p in enumerate(self.pairs):
-            row = [p.name, p.split, p.group, JOINT.join(map(str, p.images)), str(p.mask), p.label.key]
+            image = JOINT.join(written(path, home) for path in p.images)
+            row = [p.name, p.split, p.group, image, written(p.mask, home), p.label.key]
             writer.writerow(row if folds is None else [*row, str(folds[number])])
         return out.getvalue()
 

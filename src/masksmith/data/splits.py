@@ -9,6 +9,7 @@ import itertools
 import re
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from masksmith.data.findings import Finding, note
-from masksmith.data.layouts.lists import read_rows, split_name
+from masksmith.data.layouts.lists import JOINT, placed, read_rows, split_name
 from masksmith.data.pairing import Pair
 from masksmith.errors import DataError, InputError, listed
 from masksmith.files import sha256
@@ -129,17 +130,26 @@ def _read(path: Path, fold: int | None) -> tuple[dict[str, tuple[str, str]], dic
         if fold is not None and row.get("fold", "").isdigit():
             split = "val" if row["fold"] == str(fold) else "train"
         value = (split, row.get("group", ""))
-        if row.get("image") and by_image.setdefault(row["image"].split("|")[0], value)[0] != value[0]:
-            raise DataError(
-                where=f"{path}, row {number}",
-                expected="one part for each picture",
-                received=f"{value[0]} for {row['image']}, which an earlier row gives to another",
-                remedy="remove one of the rows",
-            )
+        for key in _keys(row.get("image", "").split(JOINT)[0], path.parent):
+            if by_image.setdefault(key, value)[0] != value[0]:
+                raise DataError(
+                    where=f"{path}, row {number}",
+                    expected="one part for each picture",
+                    received=f"{value[0]} for {row['image']}, which an earlier row gives to another",
+                    remedy="remove one of the rows",
+                )
         if row.get("name") and by_name.setdefault(row["name"], value) != value:
             unclear.add(row["name"])
     # Parts may hold pictures of one name; such a name says nothing.
     return by_image, {name: value for name, value in by_name.items() if name not in unclear}
+
+
+def _keys(cell: str, home: Path) -> list[str]:
+    """What a picture may be looked for by: as the table in the folder ``home`` names it, and where that is."""
+    keys = [cell] if cell else []
+    with suppress(OSError, ValueError):  # a name that no disk has
+        keys += [str(placed(cell, home).resolve())] if cell else []
+    return keys
 
 
 def drawn(pairs: Sequence[Pair], *, folds: bool = False) -> list[bool]:

@@ -106,6 +106,25 @@ def load(recipe: Recipe, student: ModelFile, device: torch.device) -> Teacher | 
     return Teacher(found.members if isinstance(found, Ensemble) else [found], student)
 
 
+def apart(recipe: Recipe, output: Path) -> Recipe:
+    """The recipe with its teacher named for any working folder; a training into ``output`` leaves that alone.
+
+    Raises:
+        InputError: the teacher is there, or has ``output`` in it.
+    """
+    if recipe.teacher is None:
+        return recipe
+    teacher, home = Path(recipe.teacher).resolve(), output.resolve()
+    if teacher.is_relative_to(home) or home.is_relative_to(teacher):
+        raise InputError(
+            where=output,
+            expected="another folder than that of the teacher, which would be replaced",
+            received=f"teacher={recipe.teacher}",
+            remedy="train into a new folder",
+        )
+    return recipe.model_copy(update={"teacher": str(Path(recipe.teacher).absolute())})
+
+
 def recipe_of(teacher: Path) -> Recipe:
     """The recipe of a student: that of (one member of) its teacher, which it learns from.
 

@@ -50,7 +50,7 @@ def train(job: Job, run: Run, listener: Listener, *, resume: bool) -> None:  # n
     average = Average(job.network, recipe.ema)
     bare_optimiser = optimisation.optimiser(job.network, recipe)
     parts = state.Parts(job.network, average, bare_optimiser, fabric.strategy.precision)
-    progress = state.restore(run, parts) if resume else Progress()
+    progress = _restored(run, parts, recipe, listener) if resume else Progress()
     network, optimiser = fabric.setup(job.network, bare_optimiser)
     criterion = losses.build(recipe.loss, overlapping=job.model.table.overlapping, class_weights=recipe.class_weights)
     gradients = memory.Gradients(job, fabric, network, criterion)
@@ -63,7 +63,7 @@ def train(job: Job, run: Run, listener: Listener, *, resume: bool) -> None:  # n
     bad_in_a_row = 0
     network.train()
     try:
-        while progress.epoch_due or (progress.step < steps and not _is_stalled(recipe, progress)):
+        while _goes_on(recipe, progress):
             if not progress.epoch_due:
                 if (anew := pace.planned(progress.step, steps)) != steps:
                     job = _planned_anew(job, run, progress.step, anew, listener)
@@ -98,8 +98,38 @@ def train(job: Job, run: Run, listener: Listener, *, resume: bool) -> None:  # n
         batches.close()
 
 
-def _is_stalled(recipe: Recipe, progress: Progress) -> bool:
-    return bool(recipe.patience) and progress.validations_since_best >= recipe.patience
+def _restored(run: Run, parts: state.Parts, recipe: Recipe, listener: Listener) -> Progress:
+    """Where the training was. Where its model is gone, the next validation writes one, however good it is.
+
+    Raises:
+        RunError: the model is gone, and no step is left, and so no validation.
+    """
+    progress = state.restore(run, parts)
+    if progress.best_miou < 0 or _has_model(run):
+        return progress
+    if not _goes_on(recipe, progress):
+        raise RunError(
+            where=run.model_file,
+            expected="the best weights of this training",
+            received="a file that is gone or damaged",
+            remedy="train on, as in --resume --steps +100, so that the next validation writes it anew",
+        )
+    listener.message("model.safetensors is gone or damaged: the next validation writes it anew")
+    progress.best_miou = -1.0
+    return progress
+
+
+def _has_model(run: Run) -> bool:
+    try:
+        modelfile.read(run.path)
+    except RunError:
+        return False
+    return True
+
+
+def _goes_on(recipe: Recipe, progress: Progress) -> bool:
+    is_stalled = bool(recipe.patience) and progress.validations_since_best >= recipe.patience
+    return progress.epoch_due or (progress.step < (recipe.steps or 1) and not is_stalled)
 
 
 def _fabric(device: torch.device, precision: str) -> Fabric:

@@ -168,8 +168,12 @@ class Job:
         return max(1, self.batches.steps_per_epoch // self.recipe.accumulate)
 
 
-def job(recipe: Recipe, dataset: Dataset, table: ClassTable, fingerprint: Fingerprint) -> Job:
+def job(
+    recipe: Recipe, dataset: Dataset, table: ClassTable, fingerprint: Fingerprint, *, resumed: bool = False
+) -> Job:
     """Build the network, the batches and the validation part of a recipe.
+
+    A training that is ``resumed`` has its weights already: those that an encoder was begun with are not asked for again.
 
     Raises:
         InputError: settings that do not fit each other or the data.
@@ -178,7 +182,7 @@ def job(recipe: Recipe, dataset: Dataset, table: ClassTable, fingerprint: Finger
     arguments = network_arguments(recipe, fingerprint.preprocessing.channels, table)
     _check_weights(recipe, table)
     torch.manual_seed(recipe.seed)
-    network = UNet(**arguments)
+    network = UNet(**(arguments | {"pretrained": False} if resumed else arguments))
     recipe = recipe.model_copy(update={"crop": crop_px(recipe, fingerprint, network)})
     crop = recipe.crop if isinstance(recipe.crop, int) else USUAL_CROP_PX
     room = Room()

@@ -26,7 +26,7 @@ from masksmith.planning.plan import Plan
 from masksmith.recipe import Recipe, seconds
 from masksmith.report import summary
 from masksmith.run import Run
-from masksmith.training import allocator, extension, loop, memory, prepare, sizing, state, transfer
+from masksmith.training import allocator, distil, extension, loop, memory, prepare, sizing, state, transfer
 
 # The settings that a resumed training may change; all others decide what was trained already.
 _RESUMABLE = {"steps", "epochs", "workers", "patience", "validate_every"}
@@ -69,7 +69,7 @@ def train(  # noqa: PLR0913 - the public options, each with its default
     started = time.monotonic() if started is None else started
     listener = listener or Listener()
     extension.refuse(settings or {})
-    chosen = (base or Recipe()).with_settings(settings or {})
+    chosen = distil.apart((base or Recipe()).with_settings(settings or {}), Path(run))
     other = None if start is None else transfer.read(Path(start))
     settled = settle(data, chosen if other is None else other.settle(chosen), listener, started)
     job = settled.job
@@ -198,7 +198,8 @@ def _resume(folder: Run, before: Recipe, settings: Mapping[str, object], listene
     table = replace(folder.read_table(), snap=before.data.snap, border_px=before.data.border)
     checkup = doctor.examine(found, before.data, table, seed=None, progress=listener.checked)
     table, fingerprint = checkup.require()
-    job = prepare.job(before.with_settings(settings) if settings else before, found, table, fingerprint)
+    recipe = before.with_settings(settings) if settings else before
+    job = prepare.job(recipe, found, table, fingerprint, resumed=True)
     job = extension.extend(job, folder, more, started) if more else prepare.settle_length(job, started)
     if more:
         begin = job.recipe.extended[-1][0] if job.recipe.extended else 0

@@ -29,6 +29,7 @@ _TINY = ("crop=32", "batch_size=2", "model.width=4", "model.depth=2", "device=cp
 # Reading fails by the disk or for want of permission; writing also for want of room.
 _READING = {"open to read", "read", "list"}
 _ERRORS = dict.fromkeys(("unlink", *_READING), (errno.EIO, errno.EACCES))
+_TOLD_EVERY = 100
 _ALL_ERRORS = (errno.ENOSPC, errno.EIO, errno.EACCES)
 
 
@@ -183,10 +184,14 @@ def _tried(name: str, library: Path, folder: Path, many: int, seed: int) -> tupl
         numbers = _sites(calls, random.Random(seed))
         counts[f"{name}: calls that can fail"] = len(calls)
         counts[f"{name}: sites"] = sum(len(found) for found in numbers.values())
-        for trial in _chosen(list(_trials(numbers)), many, seed):
-            said = _try(place, command, sound, trial, counts)
-            counts[f"{name}: trials"] += 1
-            faults += [f"{name}, {trial}: {what}" for what in said]
+        trials = _chosen(list(_trials(numbers)), many, seed)
+        for done, trial in enumerate(trials, 1):
+            said = [f"{name}, {trial}: {what}" for what in _try(place, command, sound, trial, counts)]
+            faults += said
+            # It takes long: what was found is told at once.
+            for line in [*said, *([] if done % _TOLD_EVERY else [f"{name}: {done:,} of {len(trials):,} trials"])]:
+                print(f"  {line}", flush=True)
+        counts[f"{name}: trials"] += len(trials)
         if snapshot(place.path / "data") != before:
             faults.append(f"{name}: the data are no longer what they were")
     return counts, faults

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -73,8 +74,8 @@ def part_of(path: Path) -> Part:
         image, mask = (_first(row, names) for names in (_IMAGE_COLUMNS, _MASK_COLUMNS))
         if not image:
             continue
-        files = tuple(_place(cell, path.parent) for cell in image.split(JOINT))
-        label = _place(mask, path.parent) if mask else None
+        files = tuple(placed(cell, path.parent) for cell in image.split(JOINT))
+        label = placed(mask, path.parent) if mask else None
         gone = [f for f in files if not (_exists(f) and f.is_file())]
         gone += [label] if label is not None and not _exists(label) else []
         if gone:
@@ -94,10 +95,24 @@ def part_of(path: Path) -> Part:
     return part
 
 
-def _place(cell: str, home: Path) -> Path:
-    """Beside the list, or, as masksmith itself writes them, where commands are given."""
+def placed(cell: str, home: Path) -> Path:
+    """The file that a cell of a list in the folder ``home`` names: from there or, if not, from the working folder."""
     beside, here = home / cell, Path(cell)
-    return here if _exists(here) and not _exists(beside) else beside
+    if _exists(here) and not _exists(beside):
+        return here
+    plain = Path(os.path.normpath(beside))
+    # Without the way up and down again, unless that leads through a link to somewhere else.
+    return plain if ".." in beside.parts and _exists(plain) and plain.samefile(beside) else beside
+
+
+def written(path: Path, home: Path) -> str:
+    """The cell for a file: as it is, or from the list's own folder, so that it holds in any working folder."""
+    if path.is_absolute():
+        return str(path)
+    try:
+        return os.path.relpath(path, os.path.realpath(home))
+    except ValueError:  # another drive
+        return str(path.absolute())
 
 
 def _exists(path: Path) -> bool:
