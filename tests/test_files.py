@@ -17,7 +17,17 @@ def test_write_makes_folders_and_leaves_no_rest(tmp_path: Path) -> None:
     files.write_bytes(path, b"two")
     assert path.read_bytes() == b"two"
     assert [p.name for p in path.parent.iterdir()] == ["c.bin"]
-    assert path.stat().st_mode & 0o777 == 0o644
+
+
+@pytest.mark.skipif(os.name == "nt", reason="permissions of POSIX")
+@pytest.mark.parametrize(("umask", "mode"), [(0o022, 0o644), (0o077, 0o600), (0o002, 0o664)])
+def test_a_file_has_the_permissions_that_others_have_here(tmp_path: Path, umask: int, mode: int) -> None:
+    before = os.umask(umask)
+    try:
+        files.write_bytes(tmp_path / "f.bin", b"one")
+    finally:
+        os.umask(before)
+    assert (tmp_path / "f.bin").stat().st_mode & 0o777 == mode
 
 
 def test_write_text_is_utf8(tmp_path: Path) -> None:
@@ -78,6 +88,49 @@ def test_claim_empties_an_earlier_result_when_asked(tmp_path: Path) -> None:
     (folder / "recipe.yaml").write_text("x")
     files.claim_folder(folder, overwrite=True, ours=("recipe.yaml", "su*"))
     assert list(folder.iterdir()) == []
+
+
+_WITHIN = ("mark", "part-*/mark", "part-*/made/*.png", "part-*/made/*/1/model.onnx", "part-*/made/*/labels.txt")
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("part-0/notes.txt", "part-0/notes.txt"),
+        ("part-0/made/notes.txt", "part-0/made/notes.txt"),
+        ("part-0/made/net/model.onnx", "part-0/made/net/model.onnx"),
+        ("part-0/made/net/1/2/model.onnx", "part-0/made/net/1/2"),
+        ("part-0/own/a.png", "part-0/own"),
+    ],
+)
+def test_claim_looks_into_folders_of_which_it_knows_what_they_hold(tmp_path: Path, name: str, told: str) -> None:
+    ours = ["mark", "part-0/mark", "part-1/made/a.png", "part-1/made/net/1/model.onnx", "part-0/.mark.abcdefgh.part"]
+    for path in [*ours, name]:
+        files.write_text(tmp_path / path, "x")
+    with pytest.raises(InputError, match=rf"received a folder with {told}; .*nothing was deleted"):
+        files.claim_folder(tmp_path, overwrite=True, ours=_WITHIN)
+    assert all((tmp_path / path).is_file() for path in [*ours, name])
+    (tmp_path / told).rename(tmp_path.with_name(f"{tmp_path.name}-away"))
+    files.claim_folder(tmp_path, overwrite=True, ours=_WITHIN)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_claim_empties_parts_without_a_mark(tmp_path: Path) -> None:
+    """As a kill may leave them: a part of which the mark is gone, one with nothing in it."""
+    files.write_text(tmp_path / "mark", "x")
+    files.write_text(tmp_path / "part-0" / "made" / "a.png", "x")
+    (tmp_path / "part-1").mkdir()
+    files.claim_folder(tmp_path, overwrite=True, ours=_WITHIN)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_claim_leaves_a_link_in_place_of_a_part(tmp_path: Path) -> None:
+    files.write_text(tmp_path / "elsewhere" / "mark", "x")
+    files.write_text(tmp_path / "out" / "mark", "x")
+    (tmp_path / "out" / "part-0").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(InputError, match=r"received a folder with part-0; .*nothing was deleted"):
+        files.claim_folder(tmp_path / "out", overwrite=True, ours=_WITHIN)
+    assert (tmp_path / "out" / "part-0" / "mark").is_file()
 
 
 def test_claim_of_a_file_is_refused(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import fnmatch
 import hashlib
 import os
+import secrets
 import shutil
 import sqlite3
 import sys
@@ -51,19 +52,18 @@ def writing(path: Path) -> Iterator[BinaryIO]:
     """A file to write to that becomes ``path`` at the end, or nothing at all; errors as in :func:`write_bytes`."""
     make_folder(path.parent)
     try:
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{_shortened(path.name)}.", suffix=".part")
+        part = path.parent / f".{_shortened(path.name)}.{secrets.token_hex(4)}.part"
+        # With the permissions that a new file has here; shared disks may let nobody change them.
+        file = part.open("x+b")
         try:
-            os.close(handle)
-            with Path(name).open("w+b") as file:
+            with file:
                 yield file
                 file.flush()
                 os.fsync(file.fileno())
-            # mkstemp gives 0600; results are for whoever may read the folder.
-            Path(name).chmod(0o644)
-            Path(name).replace(path)
+            part.replace(path)
             _sync_folder(path.parent)
         except BaseException:
-            Path(name).unlink(missing_ok=True)
+            part.unlink(missing_ok=True)
             raise
     except OSError as error:
         raise not_writable(path, error) from error
@@ -140,6 +140,7 @@ class Rows:
 
 def move(path: Path, to: Path) -> None:
     """Rename a file, whatever stands under the new name; it survives a loss of power. Errors as in :func:`write_bytes`."""
+    make_folder(to.parent)
     try:
         path.replace(to)
         _sync_folder(to.parent)
@@ -157,18 +158,19 @@ def _sync_folder(folder: Path) -> None:
             os.close(handle)
 
 
-# Folders that work goes on in: made again after they were removed, they would hold its end without its beginning.
-_held: list[Path] = []
+# Folders that work goes on in, as they were: made again, by whomever, they would hold its end without its beginning.
+_held: list[tuple[Path, os.stat_result | None]] = []
 
 
 @contextmanager
 def held(folder: Path) -> Iterator[None]:
-    """A folder that exists, and is not made again by :func:`make_folder` if somebody removes it meanwhile."""
-    _held.append(folder)
+    """A folder that exists; :func:`make_folder` does not make it again, nor take another in its place for it."""
+    entry = (folder, folder.stat() if folder.is_dir() else None)
+    _held.append(entry)
     try:
         yield
     finally:
-        _held.remove(folder)
+        _held.remove(entry)
 
 
 @contextmanager
@@ -222,17 +224,17 @@ def make_folder(path: Path) -> None:
         InputError: a file stands where a folder is needed.
         EnvironmentFault: no permission, a full disk, or a folder that is held and was removed.
     """
-    around = [folder for folder in _held if path.is_relative_to(folder)]
+    around = {folder: known for folder, known in _held if path.is_relative_to(folder)}
     home = max(around, key=lambda folder: len(folder.parts), default=None)  # a fold's own, and not that of all folds
     try:
         if home is None:
             path.mkdir(parents=True, exist_ok=True)
             return
+        if (known := around[home]) is None or not os.path.samestat(known, home.stat()):
+            raise FileNotFoundError
         # Only what is below: what is looked for and then made could be removed in between.
         for depth in range(1, len(path.relative_to(home).parts) + 1):
             Path(home, *path.relative_to(home).parts[:depth]).mkdir(exist_ok=True)
-        if path == home and not home.is_dir():
-            raise FileNotFoundError
     except (FileExistsError, NotADirectoryError) as error:
         raise InputError(
             where=path,
@@ -259,8 +261,8 @@ def claim_folder(path: Path, *, overwrite: bool, ours: Sequence[str]) -> None:
     Args:
         path: the folder.
         overwrite: whether an earlier result may be replaced.
-        ours: names that such a result is made of (``*`` stands for any letters), the first being
-            the one that every result has. A folder that holds anything else is never emptied.
+        ours: names that such a result is made of, the first being the one that every result has; ``*`` stands for
+            any letters, ``exports/*.onnx`` for a folder of such files. One with anything else in it is never emptied.
 
     Raises:
         InputError: it holds something that may not be replaced.
@@ -292,7 +294,7 @@ def check_claim(path: Path, *, overwrite: bool, ours: Sequence[str]) -> list[str
             remedy="give another folder, or --overwrite to replace it",
         )
     whole = [name for name in inside if not _matches(name, _UNFINISHED)]
-    foreign = [name for name in whole if not _matches(name, ours)]
+    foreign = list(_foreign(path, ours)) if whole else []
     if whole and (foreign or ours[0] not in whole):
         raise InputError(
             where=path,
@@ -303,9 +305,19 @@ def check_claim(path: Path, *, overwrite: bool, ours: Sequence[str]) -> list[str
     return inside
 
 
+def _foreign(folder: Path, ours: Sequence[str]) -> Iterator[str]:
+    """What else is in a folder, as paths below it; looked into as far as ``ours`` says what is in its folders."""
+    for path in sorted(folder.iterdir()):
+        below = [pattern.partition("/")[2] for pattern in ours if "/" in pattern and _matches(path.name, [pattern])]
+        if below and path.is_dir() and not path.is_symlink():
+            yield from (f"{path.name}/{name}" for name in _foreign(path, below))
+        elif not any(fnmatch.fnmatchcase(path.name, pattern) for pattern in (*ours, *_UNFINISHED)):
+            yield path.name
+
+
 def _matches(name: str, patterns: Sequence[str]) -> int:
-    """The place of the first pattern that is the name's, from 1; 0 without one."""
-    return next((place for place, pattern in enumerate(patterns, 1) if fnmatch.fnmatchcase(name, pattern)), 0)
+    """The place of the first pattern that is (or begins with) the name's, from 1; 0 without one."""
+    return next((n for n, pattern in enumerate(patterns, 1) if fnmatch.fnmatchcase(name, pattern.partition("/")[0])), 0)
 
 
 def holds_nothing_whole(folder: Path) -> bool:

@@ -47,9 +47,9 @@ FIGURE_ROWS = 4
 # 32,000 pixels in colour.
 MAX_BAND_BYTES = 2**28
 
-# Pixels of a picture that is read before its turn has come, while the network answers for another: in colour it has
-# 150 MB.
-MAX_AHEAD_PIXELS = 50_000_000
+# Values of a picture that is read before its turn has come, while the network answers for another: 50 million pixels
+# in colour.
+MAX_AHEAD_VALUES = 150_000_000
 
 # What predictions that wait to be written may take together, with all their probabilities: four photos of 12 million
 # pixels in colour with three classes.

@@ -84,8 +84,22 @@ def test_what_cannot_be_done_is_one_sentence(
     assert error.count("\n") == 1
 
 
-def test_a_signal_says_how_to_go_on(data: Path, tmp_path: Path) -> None:
-    words = ["folds", str(data), "-o", str(tmp_path / "folds"), "--folds", "2", "steps=100000", *TINY]
+def test_a_stop_before_earlier_folds_are_replaced_does_not_offer_to_go_on_with_them(
+    data: Path, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = {p: p.stat().st_mtime_ns for p in folder.rglob("*")}
+    (tmp_path / "stopping.py").write_text("raise KeyboardInterrupt")  # looked for before the folder is emptied
+    monkeypatch.syspath_prepend(tmp_path)
+    words = ["folds", str(data), *TINY, "-o", str(folder), "--folds", "2", "augment.callable=stopping:it"]
+    assert main([*words, "--overwrite"]) == 130
+    printed = capsys.readouterr()
+    assert "--resume" not in printed.out + printed.err
+    assert {p: p.stat().st_mtime_ns for p in folder.rglob("*")} == before
+
+
+@pytest.mark.parametrize("more", [[], ["--overwrite"]])
+def test_a_signal_says_how_to_go_on(more: list[str], data: Path, tmp_path: Path) -> None:
+    words = ["folds", str(data), "-o", str(tmp_path / "folds"), "--folds", "2", "steps=100000", *TINY, *more]
     with subprocess.Popen(
         [sys.executable, "-u", "-m", "masksmith", *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as process:

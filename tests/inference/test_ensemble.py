@@ -48,6 +48,7 @@ def noise(*shape: int) -> np.ndarray:
 def write_folds(folder: Path, count: int, missing: int = 0) -> Path:
     for number in range(count - missing):
         modelfile.write(folder / f"fold-{number}" / "model.safetensors", model(number))
+        (folder / f"fold-{number}" / "NEXT.md").touch()
     (folder / MARK).write_text(f'{{"folds": {count}}}')
     return folder
 
@@ -138,6 +139,14 @@ def test_several_runs_and_folds_answer_as_one(tmp_path: Path) -> None:
 
 def test_folds_that_are_not_all_there(tmp_path: Path) -> None:
     folder = write_folds(tmp_path / "folds", 3, missing=1)
+    with pytest.raises(RunError, match="expected 3 trained folds, received 2; finish them"):
+        masksmith.load(folder)
+
+
+def test_a_fold_that_is_still_trained_is_not_there_and_one_too_many_does_not_stand_for_it(tmp_path: Path) -> None:
+    folder = write_folds(tmp_path / "folds", 4)
+    (folder / MARK).write_text('{"folds": 3}')
+    (folder / "fold-2" / "NEXT.md").unlink()  # as from its first validation on
     with pytest.raises(RunError, match="expected 3 trained folds, received 2; finish them"):
         masksmith.load(folder)
 

@@ -164,7 +164,7 @@ def test_large_pictures_are_read_when_their_turn_has_come(
         threads.append(threading.current_thread().name)
         return images.reading.read(path)
 
-    monkeypatch.setattr(stream, "MAX_AHEAD_PIXELS", 10)
+    monkeypatch.setattr(stream, "MAX_AHEAD_VALUES", 10)
     monkeypatch.setattr(stream.images, "read", noted)
     assert [isinstance(a, Prediction) for _, a in segment_many(segmenter, paths, ahead=4)] == [True] * len(paths)
     assert set(threads) == {threading.current_thread().name}  # none ahead, in a thread of its own

@@ -50,6 +50,25 @@ def test_tables_of_a_run_that_cannot_be_read_are_named(tmp_path: Path) -> None:
         classes.read_encoding(tmp_path / "classes.csv")
 
 
+def test_a_folder_made_in_place_of_a_held_one_is_left_alone(tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    folder.mkdir()
+    with files.locked(folder):
+        files.write_text(folder / "state", "old")
+        (folder / "state").unlink()
+        folder.rmdir()
+        files.write_text(tmp_path / "other" / "state", "new")
+        (tmp_path / "other").rename(folder)  # as by another program
+        for place in (folder, folder / "inside"):
+            with pytest.raises(EnvironmentFault, match="removed or renamed meanwhile"):
+                files.write_text(place / "state", "old")
+        with pytest.raises(EnvironmentFault, match="removed or renamed meanwhile"):
+            files.move(folder / "state", folder / "previous")
+    assert [p.name for p in folder.iterdir()] == ["state"]
+    assert (folder / "state").read_text() == "new"
+    files.write_text(folder / "state", "newer")
+
+
 def test_a_held_folder_is_not_made_again(tmp_path: Path) -> None:
     folder = tmp_path / "run"
     folder.mkdir()

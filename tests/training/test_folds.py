@@ -4,23 +4,28 @@ from __future__ import annotations
 
 import csv
 import json
+import re
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 import masksmith
 from helpers import write_set
-from masksmith import labels
+from masksmith import files, labels
 from masksmith.data import dataset
-from masksmith.errors import InputError, RecipeError, RunError
+from masksmith.errors import EnvironmentFault, InputError, RecipeError, RunError
 from masksmith.events import Listener
+from masksmith.exports import EXPORTS
 from masksmith.inference import ensemble
 from masksmith.metrics import Confusion, summarize
 from masksmith.recipe import DataSettings, Recipe
-from masksmith.run import Run
-from masksmith.training import folds, unseen
+from masksmith.report.evaluation import evaluate
+from masksmith.run import FILES, Run
+from masksmith.training import folds, state, unseen
 from overlapping import discs
 
 STEPS = 12  # enough that both classes are answered
@@ -181,6 +186,74 @@ def test_more_folds_than_pictures_or_a_single_one_are_told_before_anything_is_wr
     assert not (tmp_path / "folds").exists()
 
 
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        pytest.param(
+            {"device": "cuda"},
+            "cuda",
+            marks=pytest.mark.skipif(torch.cuda.is_available(), reason="asks for what this machine has"),
+        ),
+        ({"class_weights": [1.0, 2.0, 3.0]}, "class_weights"),
+        ({"class_weights": [1.0, 2.0], "loss": "dice"}, "ce in the loss"),
+        ({"head": "multilabel"}, "head=multilabel"),
+        ({"augment.callable": "no.such:thing"}, "no.such:thing"),
+        ({"teacher": "no/such/run"}, "no/such/run"),
+        ({"teacher": "FOLDER"}, "the teacher, which would be replaced"),
+        ({"teacher": "FOLDER/fold-0"}, "the teacher, which would be replaced"),
+        ({"teacher": "FOLDER/.."}, "the teacher, which would be replaced"),
+    ],
+)
+def test_settings_that_cannot_be_used_cost_nobody_the_earlier_folds(
+    settings: dict[str, object], said: str, data: Path, done: folds.Folds
+) -> None:
+    def held() -> dict[Path, int]:
+        return {p: p.stat().st_mtime_ns for p in done.path.rglob("*")}
+
+    before = held()
+    named = {k: v.replace("FOLDER", str(done.path)) if isinstance(v, str) else v for k, v in settings.items()}
+    with pytest.raises((InputError, EnvironmentFault), match=re.escape(said)):
+        folds.train(data, done.path, RECIPE.with_settings(named), count=COUNT, overwrite=True)
+    assert held() == before
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["notes.txt", "fold-0/notes.txt", "fold-1/exports/notes.txt", "out-of-fold/notes.txt", "evaluation-val/notes.txt"],
+)
+def test_folds_with_something_of_yours_in_them_are_not_emptied(name: str, data: Path, done: folds.Folds) -> None:
+    mine = done.path / name
+    is_new = not mine.parent.exists()
+    mine.parent.mkdir(exist_ok=True)
+    mine.write_text("mine")
+    try:
+        with pytest.raises(InputError, match=f"received a folder with {name}; .*nothing was deleted"):
+            folds.train(data, done.path, RECIPE, count=COUNT, overwrite=True)
+        assert mine.read_text() == "mine"
+        assert (done.path / "figures.json").is_file()
+    finally:
+        mine.unlink()
+        if is_new:
+            mine.parent.rmdir()
+
+
+def test_all_that_is_written_is_known_as_ours(data: Path, done: folds.Folds, tmp_path: Path) -> None:
+    folder = tmp_path / "folds"
+    shutil.copytree(done.path, folder)
+    run = folder / "fold-0"
+    evaluate(run, split="val", output=run / "evaluation-val", device="cpu")
+    evaluate(folder, split="test", output=folder / "evaluation-test", device="cpu")
+    for path in ("config.pbtxt", "labels.txt", "1/model.onnx"):
+        (run / "exports" / "net" / path).parent.mkdir(parents=True, exist_ok=True)
+        (run / "exports" / "net" / path).touch()
+    for entry in EXPORTS.values():
+        if entry.main != "NAME":
+            (run / "exports" / entry.main).touch()
+    (run / "exports" / "NAME.bin").touch()  # beside the .xml
+    assert files.check_claim(folder, overwrite=True, ours=folds._FILES)
+    assert files.check_claim(run, overwrite=True, ours=FILES)
+
+
 def test_another_folder_is_not_emptied(data: Path, done: folds.Folds) -> None:
     with pytest.raises(InputError, match="expected a new or empty output folder"):
         folds.train(data, done.path, RECIPE, count=2)
@@ -225,4 +298,12 @@ def test_finished_folds_have_had_their_share_of_the_budget(tmp_path: Path) -> No
         (tmp_path / f"fold-{number}").mkdir()
         (tmp_path / f"fold-{number}" / "NEXT.md").touch()
     assert task.spent_s == 240
+    assert folds._Task(tmp_path, None, 5, Recipe(steps=7)).spent_s == 0
+
+
+def test_a_fold_that_was_broken_off_has_had_the_time_of_its_state(tmp_path: Path) -> None:
+    task, run = folds._Task(tmp_path, None, 5, Recipe(budget="10m")), Run(tmp_path / "fold-0")
+    for elapsed_s, spent_s in ((50.0, 50.0), (500.0, 120.0)):
+        state.write(run, {"rng": torch.zeros(1)}, {"progress": {"elapsed_s": elapsed_s}})
+        assert task.spent_s == spent_s
     assert folds._Task(tmp_path, None, 5, Recipe(steps=7)).spent_s == 0

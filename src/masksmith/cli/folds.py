@@ -70,11 +70,18 @@ def command(
                 done = training.resume(output, listener=shown)
             else:
                 done = training.train(data, output, chosen, count=folds, overwrite=overwrite, listener=shown)
-        except KeyboardInterrupt:
-            if (output / training.MARK).is_file():
+        except KeyboardInterrupt as stop:
+            if _can_go_on(output, stop, overwrite=overwrite):
                 shown.message(f"go on with: masksmith folds -o {shlex.quote(str(output))} --resume")
             raise
     _print(done, output, quiet=quiet)
+
+
+def _can_go_on(output: Path, stop: KeyboardInterrupt, *, overwrite: bool) -> bool:
+    """Whether --resume goes on with this work, and not with the folds that it was to replace."""
+    from masksmith.training import folds, state
+
+    return isinstance(stop, state.Saved) or ((output / folds.MARK).is_file() and not overwrite)
 
 
 def _print(done: Folds, output: Path, *, quiet: bool) -> None:

@@ -136,7 +136,8 @@ def load(
 def _trained_folds(path: Path) -> list[Path]:
     """The run folder of each fold, all of which must be there."""
     count = read_mark(path)["folds"]
-    ready = len(list(path.glob("fold-*/model.safetensors")))
+    folds = fold_folders(path, count)
+    ready = sum(is_finished(fold) for fold in folds)
     if ready < count:
         raise RunError(
             where=path,
@@ -144,7 +145,12 @@ def _trained_folds(path: Path) -> list[Path]:
             received=str(ready),
             remedy=f"finish them with masksmith folds -o {path} --resume",
         )
-    return fold_folders(path, count)
+    return folds
+
+
+def is_finished(fold: Path) -> bool:
+    """Whether the fold is trained to its end; a model file it has from its first validation on."""
+    return (fold / "NEXT.md").is_file()  # the last thing that a training writes
 
 
 def fold_folders(path: Path, count: int) -> list[Path]:

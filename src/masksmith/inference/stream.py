@@ -20,7 +20,7 @@ from masksmith.images.video import Frame, Video
 from masksmith.inference.answering import Answering
 from masksmith.inference.lanes import Lanes
 from masksmith.inference.prediction import Prediction
-from masksmith.limits import MAX_AHEAD_PIXELS
+from masksmith.limits import MAX_AHEAD_VALUES
 
 Answer = Prediction | InputError
 
@@ -165,7 +165,7 @@ def _picture(path: Path) -> Picture | None:
     """The decoded picture, None for one that is too large to be read before its turn."""
     try:
         header = images.read_header(path, windowed=True)
-        if header.height * header.width > MAX_AHEAD_PIXELS:
+        if header.height * header.width * header.channels > MAX_AHEAD_VALUES:
             return None
         return images.read(path)
     except OSError as error:  # of the way there: a folder that may not be entered, a name too long

@@ -15,15 +15,18 @@ from typing import Any
 
 from masksmith import files, recipe
 from masksmith.data import dataset, doctor, splits
+from masksmith.data.augment import load_transform
 from masksmith.data.dataset import Dataset
+from masksmith.data.doctor import Checkup
 from masksmith.data.layouts.lists import read_rows
 from masksmith.errors import InputError, RecipeError, RunError
 from masksmith.events import Listener
 from masksmith.inference import ensemble
 from masksmith.metrics import Figures, summarize
+from masksmith.planning import plan as planning
 from masksmith.recipe import DataSettings, Recipe
-from masksmith.run import Run
-from masksmith.training import session, unseen
+from masksmith.run import EVALUATIONS, FILES, Run
+from masksmith.training import distil, memory, prepare, session, state, unseen
 
 DEFAULT_COUNT = 5
 MARK = ensemble.MARK
@@ -32,11 +35,13 @@ _FILES = (
     ensemble.MARK,
     "split.csv",
     "classes.csv",
-    "fold-*",
-    unseen.FOLDER,
+    *(f"fold-*/{name}" for name in FILES),
+    f"{unseen.FOLDER}/*.png",
+    f"{unseen.FOLDER}/*.npz",
+    f"{unseen.FOLDER}/pictures.csv",
     "figures.json",
     "confusion.png",
-    "evaluation-*",
+    *EVALUATIONS,
 )
 # Settings that name files: they are kept with their whole path, so that --resume works from anywhere.
 _PATHS = ("images", "masks", "classes", "split")
@@ -75,9 +80,15 @@ class _Task:
 
     @property
     def spent_s(self) -> float:
-        """What of the budget the folds that are finished have had."""
-        finished = sum(_is_finished(run) for run in ensemble.fold_folders(self.path, self.count))
-        return (self.budget_s or 0.0) * finished / self.count
+        """What of the budget the folds have had: its share one that is finished, so far one that was broken off.
+
+        Raises:
+            RunError, EnvironmentFault: a state that cannot be read.
+        """
+        if self.budget_s is None:
+            return 0.0
+        share, runs = self.budget_s / self.count, ensemble.fold_folders(self.path, self.count)
+        return sum(share if ensemble.is_finished(run) else min(share, _trained_s(Run(run))) for run in runs)
 
     def settings(self, number: int, left_s: float | None) -> dict[str, object]:
         """What differs in one fold: its part, the seed of its first weights, and its share of the time."""
@@ -113,11 +124,12 @@ def train(
 
     Raises:
         InputError: data or settings that cannot be used, in one sentence.
+        EnvironmentFault: what this machine does not have.
     """
     started, listener = time.monotonic(), listener or Listener()
     path = Path(folder).absolute()
     root = None if data is None else Path(data).absolute()
-    chosen = chosen.with_settings(_whole_paths(chosen.data))
+    chosen = distil.apart(chosen.with_settings(_whole_paths(chosen.data)), path)
     settings = _drawn(chosen.data, count)
     found = dataset.find(root, settings)
     checkup = doctor.examine(found, settings, seed=chosen.seed, progress=listener.checked)
@@ -125,11 +137,12 @@ def train(
     numbers = list(checkup.folds or _of_table(checkup.dataset, settings))
     pairs = tuple(replace(p, split="test" if p.split == "test" else "train") for p in checkup.dataset.pairs)
     task = _Task(path, root, max(numbers) + 1, chosen)
+    _require_trainable(chosen, checkup)
     files.make_folder(path)
     with files.locked(path):
         files.claim_folder(path, overwrite=overwrite, ours=_FILES)
         task.write()
-        files.write_text(path / "split.csv", replace(checkup.dataset, pairs=pairs).to_csv(numbers))
+        files.write_text(path / "split.csv", replace(checkup.dataset, pairs=pairs).to_csv(path, numbers))
         files.write_text(path / "classes.csv", table.to_csv())
         return _run(task, listener, started)
 
@@ -174,14 +187,31 @@ def _run(task: _Task, listener: Listener, started: float) -> Folds:
     return Folds(task.path, measured, tuple(each))
 
 
-def _is_finished(run: Path) -> bool:
-    return (run / "NEXT.md").is_file()  # the last thing that a training writes
+@memory.told()
+def _require_trainable(chosen: Recipe, checkup: Checkup) -> None:
+    """Build what the first fold trains with, as :func:`session.settle`, before earlier folds are removed for it.
+
+    Raises:
+        InputError: settings that do not fit each other or the data.
+        EnvironmentFault: what this machine does not have.
+    """
+    if chosen.augment.callable is not None:
+        load_transform(chosen.augment.callable)
+    table, fingerprint = checkup.require()
+    prepare.require_heeded(chosen, table)
+    made = planning.make(chosen, fingerprint, table)
+    prepare.job(made.recipe, checkup.dataset, table, fingerprint).batches.batch(0)
+
+
+def _trained_s(run: Run) -> float:
+    """Seconds that a training which was broken off had had by its last state."""
+    return float(state.read(run)[1]["progress"]["elapsed_s"]) if run.has_state else 0.0
 
 
 def _train_one(task: _Task, number: int, left_s: float | None, listener: Listener) -> None:
     """One fold: left alone if it is finished, gone on with if it was broken off, else trained."""
     run = Run(ensemble.fold_folders(task.path, task.count)[number])
-    if _is_finished(run.path):
+    if ensemble.is_finished(run.path):
         listener.message("trained already")
         return
     if run.has_state:
