@@ -1,4 +1,4 @@
-"""The reader of what a command prints goes away, as with ``| head``: the work is done, and its exit code tells of it."""
+"""What a command prints cannot be written (``| head``, a closed terminal, a full disk): the work is done all the same."""
 
 from __future__ import annotations
 
@@ -52,3 +52,56 @@ def test_a_check_says_by_its_code_what_it_found(words: list[str], tmp_path: Path
     next((data / "train" / "masks").iterdir()).write_bytes(b"no mask")
     assert unread(*words, data)[0] == 4
     assert unread(*words, data, errors_too=True)[0] == 4
+
+
+def test_a_training_outlives_its_terminal(tmp_path: Path) -> None:
+    if sys.platform == "win32":
+        pytest.skip("terminals are of another kind there")
+    data, run = write_set(tmp_path / "data"), tmp_path / "run"
+    ours, its = os.openpty()
+    words = [sys.executable, "-m", "masksmith", "train", data, "-o", run, "--steps", "60", *TINY]
+    with subprocess.Popen(words, stdout=its, stderr=its, env={**os.environ, "TERM": "xterm"}) as process:
+        try:
+            os.close(its)
+            os.read(ours, 1)  # it has begun to show what it does
+            os.close(ours)
+            code = process.wait(timeout=300)
+        finally:
+            process.kill()
+    assert code == 0
+    assert (run / "model.safetensors").is_file()
+
+
+FULL = Path("/dev/full")
+needs_full = pytest.mark.skipif(not FULL.exists(), reason="no file without room here")
+
+
+def full(*words: str | Path, errors_too: bool = False) -> tuple[int, str]:
+    """Exit code and errors of a command whose output goes to a full disk."""
+    with FULL.open("w") as to:
+        done = subprocess.run(
+            [sys.executable, "-m", "masksmith", *map(str, words)],
+            stdout=to,
+            stderr=to if errors_too else subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    return done.returncode, done.stderr or ""
+
+
+@needs_full
+def test_a_training_outlives_the_room_for_its_log(tmp_path: Path) -> None:
+    data, run = write_set(tmp_path / "data"), tmp_path / "run"
+    assert full("train", data, "-o", run, "--steps", "6", *TINY) == (0, "")
+    assert (run / "model.safetensors").is_file()
+
+
+@needs_full
+def test_a_result_without_room_is_told() -> None:
+    code, said = full("presets")
+    assert code == 3
+    assert said.startswith("masksmith: output: expected")
+    assert "No space left on device" in said
+    assert len(said.splitlines()) == 1
+    assert full("presets", errors_too=True)[0] == 3
+    assert full("nonsense", errors_too=True)[0] == 2

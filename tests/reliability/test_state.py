@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -73,10 +74,37 @@ def spoil(path: Path) -> None:
     path.write_bytes(content)
 
 
+def becomes(path: Path, file: str, *errors: int) -> None:
+    """In place of ``path`` stands a file of the system whose reading fails with one of ``errors``."""
+    path.unlink()
+    path.symlink_to(file)
+    if not path.is_file():
+        pytest.skip(f"no {file} here")
+    with pytest.raises(OSError) as found:  # noqa: PT011 - its number is looked at
+        path.read_bytes()
+    assert found.value.errno in errors
+
+
 def test_a_spoilt_state_gives_way_to_the_one_before(stopped: Run, whole: Mapping[str, Tensor]) -> None:
     spoil(stopped.state_file)
     assert state.read(stopped)[1]["progress"]["step"] == 0
     ends_alike(stopped, whole)
+
+
+def test_a_state_that_the_disk_cannot_read_gives_way_and_does_not_take_the_place_of_the_one_before(
+    stopped: Run, whole: Mapping[str, Tensor]
+) -> None:
+    becomes(stopped.state_file, "/proc/self/mem", errno.EIO)
+    assert state.read(stopped)[1]["progress"]["step"] == 0
+    assert not stopped.state_file.exists()
+    ends_alike(stopped, whole)
+
+
+def test_a_state_that_is_out_of_reach_stays_the_newest(stopped: Run) -> None:
+    becomes(stopped.state_file, "/proc/self/clear_refs", errno.EINVAL, errno.EACCES)
+    with pytest.raises(EnvironmentFault, match=r"state\.safetensors: expected a file that can be read"):
+        state.read(stopped)
+    assert stopped.state_file.is_symlink()
 
 
 def test_a_state_whose_writing_was_broken_off_gives_way_too(stopped: Run, whole: Mapping[str, Tensor]) -> None:

@@ -64,6 +64,9 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "presets": presets.command,
 }
 
+# Long work whose results are files: what they print only tells of it, and a log that cannot grow does not end it.
+_WRITING = ("train", "folds", "distil", "predict", "demo")
+
 # ClickException, wherever the installed typer keeps it (its own copy, or the click package).
 _USAGE_ERROR: type[Exception] = typer.BadParameter.__mro__[2]
 
@@ -107,22 +110,31 @@ def build() -> typer.Typer:
 
 
 class _Lasting(io.FileIO):
-    """An output whose reader may go, as with `| head`: the rest goes nowhere, and the work goes on to its own end."""
+    """An output that may fail before the work is done: what cannot be written goes nowhere, and the work goes on."""
+
+    def __init__(self, handle: int, endured: type[OSError]) -> None:
+        """The first error other than ``endured`` is raised; what then waits to be written is tried again while Python ends."""
+        super().__init__(handle, "wb", closefd=False)
+        self._endured = endured
 
     def write(self, content: ReadableBuffer, /) -> int:
         try:
             return super().write(content)
-        except BrokenPipeError:
-            nowhere = os.open(os.devnull, os.O_WRONLY)
-            os.dup2(nowhere, self.fileno())
-            os.close(nowhere)
-            return super().write(content)
+        except OSError as error:
+            if not isinstance(error, self._endured):
+                self._endured = OSError
+                raise
+            return memoryview(content).nbytes
 
 
-def _lasting(stream: TextIO) -> TextIO:
-    if not isinstance(stream, io.TextIOWrapper) or stream.isatty():
+def _lasting(stream: TextIO, *, result: bool) -> TextIO:
+    """The stream for a reader that may go, as with `| head` or a closed terminal; a result must fit on its disk."""
+    if not isinstance(stream, io.TextIOWrapper):
         return stream
-    raw = _Lasting(stream.fileno(), "wb", closefd=False)
+    is_terminal = stream.isatty()
+    if is_terminal and sys.platform == "win32":  # which shows other letters if it is given bytes
+        return stream
+    raw = _Lasting(stream.fileno(), BrokenPipeError if result and not is_terminal else OSError)
     return io.TextIOWrapper(io.BufferedWriter(raw), stream.encoding, stream.errors, line_buffering=True)
 
 
@@ -132,9 +144,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     # program uses the machine: beside one busy process a training step on two cores took 4.8 s
     # instead of 0.35 s, with this bound about 1 s. It is read when torch is loaded, which is later.
     os.environ.setdefault("GOMP_SPINCOUNT", "5000")
-    if arguments is None:  # a program, whose streams are its own
-        sys.stdout, sys.stderr = _lasting(sys.stdout), _lasting(sys.stderr)
     words = list(sys.argv[1:] if arguments is None else arguments)
+    if arguments is None:  # a program, whose streams are its own
+        command = next((word for word in words if not word.startswith("-")), "")
+        sys.stdout = _lasting(sys.stdout, result=command not in _WRITING)
+        sys.stderr = _lasting(sys.stderr, result=False)  # of an error the exit code tells as well
     if arguments is None and "--debug" not in words and not sys.warnoptions:
         # What matters of a file is said in a sentence; lines of libraries, with their code, only stand between.
         warnings.simplefilter("ignore")

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import io
+import os
 import signal
 import sys
+import time
 from collections.abc import Sequence
+from contextlib import suppress
 from types import TracebackType
 
 from rich.cells import cell_len
@@ -24,6 +27,8 @@ _NO_EDGE = 2**16
 _NAME_WIDTH = 16
 # A long value, as of class weights, leaves room for its reason on a line of 80.
 _VALUE_WIDTH = 24
+# Nobody has read by then that the work is about to stop: what comes so soon is the first signal, repeated.
+_REPEATED_S = 1.0
 
 
 def console() -> Console:
@@ -79,7 +84,7 @@ class Show(Listener):
         )
         self._task = self._bar.add_task("", total=None, visible=False)
         self._headed = False
-        self._stop = False
+        self._asked_at_s: float | None = None
 
     def __enter__(self) -> Show:
         if self._live:
@@ -93,22 +98,33 @@ class Show(Listener):
             self._bar.stop()
 
     def stop_on_signals(self) -> None:
-        """Let Ctrl-C and a polite kill end a training between two steps, its state saved.
+        """Let Ctrl-C, a polite kill and a terminal that is closed end a training between two steps, its state saved.
 
-        A second Ctrl-C ends it at once.
+        A second Ctrl-C ends it at once; a repeated kill means the same as one, since programs that end others repeat it.
         """
-        signal.signal(signal.SIGINT, self._ask_to_stop)
-        signal.signal(signal.SIGTERM, self._ask_to_stop)
+        numbers = [signal.SIGINT, signal.SIGTERM]
+        if sys.platform != "win32" and signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # as nohup leaves it
+            numbers.append(signal.SIGHUP)
+        for number in numbers:
+            signal.signal(number, self._ask_to_stop)
 
-    def _ask_to_stop(self, *_: object) -> None:
-        if self._stop:
+    def _ask_to_stop(self, number: object, *_: object) -> None:
+        if self._asked_at_s is None:
+            self._asked_at_s = time.monotonic()
+            self._tell_at_once("stopping after this step (Ctrl-C again, after a second, ends at once)")
+        elif number == signal.SIGINT and time.monotonic() - self._asked_at_s >= _REPEATED_S:
             raise KeyboardInterrupt
-        self._stop = True
-        self.message("stopping after this step (Ctrl-C again ends at once)")
+
+    def _tell_at_once(self, text: str) -> None:
+        """Past rich and the stream: a signal may come while this very thread writes, or holds what the bar waits for."""
+        line = f"\r\x1b[2K{text}\n" if self._live else f"{text}\n"  # in place of the bar, which is drawn again below
+        if not self.quiet:
+            with suppress(OSError, ValueError):  # nobody reads it, or it is no file
+                os.write(self.out.file.fileno(), line.encode())
 
     def wants_stop(self) -> bool:
         """Whether a signal has asked for it."""
-        return self._stop
+        return self._asked_at_s is not None
 
     def message(self, text: str) -> None:
         """Print the sentence, dimmed once epochs are shown."""
@@ -124,7 +140,7 @@ class Show(Listener):
 
     def checked(self, done: int, total: int) -> None:
         """Move the bar of the check; a signal ends it here, since what was seen is kept anyway."""
-        if self._stop:
+        if self.wants_stop():
             raise KeyboardInterrupt
         self._advance("checking files", done, total)
 

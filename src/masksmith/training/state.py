@@ -6,6 +6,7 @@ before the last is kept, so that a file that the disk has spoilt costs a minute 
 
 from __future__ import annotations
 
+import errno
 import math
 import time
 from collections.abc import Mapping
@@ -17,7 +18,7 @@ from lightning_fabric.plugins import Precision
 from torch import Tensor, nn
 
 from masksmith import files, modelfile
-from masksmith.errors import RunError
+from masksmith.errors import EnvironmentFault, RunError
 from masksmith.run import Run
 from masksmith.training.averaging import Average
 
@@ -119,16 +120,22 @@ def read(run: Run) -> tuple[dict[str, Tensor], dict[str, Any]]:
 
     Raises:
         RunError: there is none.
+        EnvironmentFault: there is one, and out of reach.
     """
     require(run)
     try:
         return modelfile.read_tensors(run.state_file)
-    except RunError:  # spoilt, or its writing was broken off
-        if not run.previous_state_file.is_file():
+    except (RunError, EnvironmentFault) as error:
+        if not _is_spoilt(error) or not run.previous_state_file.is_file():
             raise
         found = modelfile.read_tensors(run.previous_state_file)
         files.remove([run.state_file])  # or the next state would be kept beside it in place of this one
         return found
+
+
+def _is_spoilt(error: RunError | EnvironmentFault) -> bool:
+    """Whether a state is lost: it is not whole, or the disk cannot read it; what lacks a permission is not."""
+    return isinstance(error, RunError) or (isinstance(error.__cause__, OSError) and error.__cause__.errno == errno.EIO)
 
 
 def forget_patience(run: Run) -> None:
