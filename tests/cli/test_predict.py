@@ -171,19 +171,44 @@ def test_only_what_is_missing(run: Path, tmp_path: Path, capfd: Capture) -> None
     gone = [tmp_path / "out" / name for name in ("01_mask.png", "03_mask.png", "03_overlay.png")]
     for path in gone:
         path.unlink()
-    before = {path: path.stat().st_mtime_ns for path in whole if path.exists() and not path.name.startswith("01")}
+    before = {path: path.stat().st_mtime_ns for path in whole if path.exists()}
     capfd.readouterr()
     assert main(words) == 2
     assert "--skip-existing" in told(capfd)[0]
     assert main([*words, "--skip-existing"]) == 0
     out = capfd.readouterr().out
     assert "3 pictures left out" in out
-    assert "2 pictures: " in out
+    assert "1 file of the others stayed as they were" in out
+    assert "2 pictures: *_mask.png, *_overlay.png in" in out
     assert {path: path.stat().st_mtime_ns for path in before} == before
     assert {path: path.read_bytes() for path in (tmp_path / "out").iterdir()} == whole
     assert main([*words, "--skip-existing"]) == 0
     assert main([*words, "--skip-existing", "--overwrite"]) == 2
     assert main([*words, "--skip-existing", "--save", "shares"]) == 2
+
+
+def test_what_is_there_stays_as_it_is(run: Path, tmp_path: Path, capfd: Capture) -> None:
+    pictures(tmp_path / "in", 3)
+    out = tmp_path / "out"
+    words = ["predict", str(run), str(tmp_path / "in"), "-o", str(out)]
+    assert main([*words, "--save", "mask"]) == 0
+    (out / "00_mask.png").write_bytes(b"corrected by hand")
+    (out / "01_mask.png").unlink()
+    (out / "01_mask.png").symlink_to(tmp_path / "unmounted" / "01_mask.png")
+    capfd.readouterr()
+    assert main([*words, "--save", "mask,overlay,instances", "--skip-existing"]) == 0
+    said = capfd.readouterr().out
+    assert "3 files of the others stayed as they were" in said
+    assert "3 pictures: *_overlay.png, *_instances.tif, *_instances.csv in" in said
+    assert (out / "00_mask.png").read_bytes() == b"corrected by hand"
+    assert (out / "01_mask.png").is_symlink()
+    (out / "02_instances.csv").unlink()
+    (out / "02_instances.tif").write_bytes(b"renumbered by hand")
+    assert main([*words, "--save", "instances", "--skip-existing"]) == 0
+    assert (out / "02_instances.csv").is_file()
+    assert (out / "02_instances.tif").read_bytes() == b"renumbered by hand"
+    assert main([*words, "--save", "mask", "--skip-existing"]) == 0
+    assert (out / "01_mask.png").is_symlink()
 
 
 def test_parts_of_a_job_array(run: Path, tmp_path: Path, capfd: Capture) -> None:

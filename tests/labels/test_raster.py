@@ -199,3 +199,14 @@ def test_a_folder_of_instances_is_their_union(tmp_path: Path) -> None:
     write_image(tmp_path / "m" / "9.png", np.zeros((5, 9), np.uint8))
     with pytest.raises(DataError, match=r"9\.png: expected the size of its picture, 3×2 pixels, received 9×5"):
         read_source(LabelSource((tmp_path / "m",), "instances"), GRID)
+
+
+@pytest.mark.parametrize("palette", [(255, 255, 255, 200, 0, 0), (0, 0, 0, 0, 0, 0), (255, 255, 255, 0, 0, 0)])
+def test_the_indices_of_a_thing_count_whatever_their_colours(tmp_path: Path, palette: tuple[int, ...]) -> None:
+    thing = Image.fromarray(np.array([[1, 0, 0], [1, 1, 0]], np.uint8)).convert("P")
+    thing.putpalette(palette)
+    (tmp_path / "m").mkdir()
+    thing.save(tmp_path / "m" / "0.png")
+    raw = read_source(LabelSource((tmp_path / "m",), "instances"), GRID)
+    assert raw.values_HW is not None
+    assert raw.values_HW.tolist() == [[1, 0, 0], [1, 1, 0]]

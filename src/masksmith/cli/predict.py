@@ -43,7 +43,7 @@ _Recursive = Annotated[
 ]
 _Every = Annotated[int, typer.Option("--every", metavar="N", min=1, help="Of a video, each Nth frame.")]
 _Skip = Annotated[
-    bool, typer.Option("--skip-existing", help="Leave out pictures whose outputs are all there: go on where it ended.")
+    bool, typer.Option("--skip-existing", help="Write only what is not there yet: go on where an earlier call ended.")
 ]
 _Shard = Annotated[
     str | None, typer.Option("--shard", metavar="K/N", help="Predict part K of N of the pictures, as a job of many.")
@@ -142,11 +142,11 @@ def command(
     kept = cleaning.kept(run, loaded, "none" if others else cleanup, quiet)
     given = cleaning.thresholds(threshold or [], table.names)
     cleaned = cleaning.settings(kept, min_object, fill_holes, given, table)
-    wanted = Wanted(words, output, table, shaping, cleaned, "-of-".join(map(str, part)) if shard else "")
+    wanted = Wanted(words, output, table, shaping, cleaned, "-of-".join(map(str, part)) if shard else "", skip_existing)
     _refuse_one_name(found, wanted)
     targets.refuse_unsafe(output, [(one.source, target) for one in found for target in wanted.targets(one)])
     mine = choosing.share(found, *part) if shard else found
-    todo = _todo(mine, wanted, overwrite=overwrite, skip_existing=skip_existing)
+    todo = _todo(mine, wanted, overwrite=overwrite)
     files.make_folder(output)
     files.check_writable(output)
     targets.refuse_alike(output, [target for one in found for target in wanted.targets(one)])
@@ -244,7 +244,7 @@ def _large(loaded: Answering, chosen: Chosen, wanted: Wanted, shown: Show) -> Ma
             raise KeyboardInterrupt
 
     (target,) = wanted.targets(chosen)
-    try:  # what exists was refused, or is to be replaced
+    try:  # what exists was refused or left out, or is to be replaced
         return loaded.segment_large(
             str(chosen.source), target, overwrite=True, thresholds=wanted.cleanup.thresholds, progress=told
         )
@@ -257,7 +257,8 @@ def _signals(shown: object) -> Iterator[None]:
     """Signals ask for a stop, and mean afterwards what they meant before."""
     from masksmith.cli.show import Show
 
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    numbers = {signal.SIGINT, signal.SIGTERM, getattr(signal, "SIGHUP", signal.SIGTERM)}  # Windows has no third
+    before = {number: signal.getsignal(number) for number in numbers}
     try:
         if isinstance(shown, Show):
             shown.stop_on_signals()
@@ -318,12 +319,12 @@ def _refuse_one_name(found: Sequence[Chosen], wanted: Wanted) -> None:
         seen.add(target)
 
 
-def _todo(mine: Sequence[Chosen], wanted: Wanted, *, overwrite: bool, skip_existing: bool) -> list[Chosen]:
+def _todo(mine: Sequence[Chosen], wanted: Wanted, *, overwrite: bool) -> list[Chosen]:
     """What is left to do; without a word on it nothing that exists is replaced."""
     if overwrite:
         return list(mine)
-    if skip_existing:
-        return [chosen for chosen in mine if not all(target.exists() for target in wanted.targets(chosen))]
+    if wanted.keep:
+        return [chosen for chosen in mine if wanted.missing(chosen)]
     names = [name for collector in wanted.collectors().values() for name in collector.finish()]
     common = [wanted.common(name, whole=whole) for name in names for whole in (True, False)]
     for target in (*(target for chosen in mine for target in wanted.targets(chosen)), *common):
@@ -345,6 +346,8 @@ def _print(writer: Writer, skipped: int, quiet: bool) -> None:
         return
     if skipped:
         typer.echo(f"{_counted(skipped)} left out: what --save names is there already")
+    if writer.kept:
+        typer.echo(f"{writer.kept:,} file{'' if writer.kept == 1 else 's'} of the others stayed as they were")
     if writer.rows:
         typer.echo(f"\n{_counted(len(writer.rows))}: {', '.join(writer.written)} in {wanted.folder}")
     elif not skipped and not writer.faults:

@@ -17,6 +17,7 @@ from types import TracebackType
 
 from masksmith import files
 from masksmith.classes import ClassTable
+from masksmith.cli.targets import is_taken
 from masksmith.errors import InputError
 from masksmith.images.video import Frame
 from masksmith.inference.cleanup import CleanupSettings, clean
@@ -43,6 +44,8 @@ class Wanted:
     cleanup: CleanupSettings = field(default_factory=CleanupSettings)
     part: str = ""
     """Stands in the names of files about all pictures, where this is a part of the work."""
+    keep: bool = False
+    """What is there already stays as it is."""
 
     @property
     def each(self) -> list[str]:
@@ -56,9 +59,15 @@ class Wanted:
 
     def targets(self, chosen: Chosen) -> list[Path]:
         """The files of a picture; of one larger than memory the mask alone."""
-        if chosen.is_large:
-            return [self.target(chosen, _LARGE_ENDING)]
-        return [self.target(chosen, ending) for ending in self.endings]
+        return [self.target(chosen, ending) for ending in self._endings_of(chosen)]
+
+    def missing(self, chosen: Chosen) -> frozenset[str]:
+        """The endings of those of them that are to be written."""
+        found = self._endings_of(chosen)
+        return frozenset(e for e in found if not (self.keep and is_taken(self.target(chosen, e))))
+
+    def _endings_of(self, chosen: Chosen) -> list[str]:
+        return [_LARGE_ENDING] if chosen.is_large else self.endings
 
     def target(self, chosen: Chosen, ending: str) -> Path:
         """One of them."""
@@ -85,9 +94,11 @@ class Writer:
         self.faults: list[InputError] = []
         self.common: list[str] = []
         """The names of files about all pictures that are written."""
+        self.kept = 0
+        """Files that were there already, of pictures that got others."""
+        self._endings: set[str] = set()  # of files that are written
         self._collectors = wanted.collectors()
         self._gathered = dict.fromkeys(self._collectors, 0)  # how many pictures each has, until it is written
-        self._large = 0
         threads = min(_MOST_THREADS, os.cpu_count() or 1)
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="write")
         self._line = ThreadPoolExecutor(1, thread_name_prefix="collect")
@@ -105,8 +116,9 @@ class Writer:
         """
         taken = answer.probabilities_KHW.nbytes + answer.pixels_HWC.nbytes if isinstance(answer, Prediction) else 0
         self._settle(_MOST_WAITING - 1, taken)
-        done = self._pool.submit(self._write, chosen, answer)
-        self._waiting.append((self._line.submit(self._collect, chosen, done), taken))
+        missing = self.wanted.missing(chosen)
+        done = self._pool.submit(self._write, chosen, answer, missing)
+        self._waiting.append((self._line.submit(self._collect, chosen, done, missing), taken))
         self._held_bytes += taken
         if taken > MAX_WAITING_BYTES:  # the only one in memory
             self._settle(0)
@@ -121,7 +133,7 @@ class Writer:
             self.faults.append(answer)
             return []
         self.rows.append((chosen.shown, answer))
-        self._large += 1
+        self._endings.add(_LARGE_ENDING)
         taken = [word for word, collector in self._collectors.items() if collector.add_large(chosen.called, answer)]
         for word in taken:
             self._gathered[word] += 1
@@ -145,8 +157,8 @@ class Writer:
     @property
     def written(self) -> list[str]:
         """What the files are called that are written, with * in the place of a picture's name."""
-        usual = self.wanted.endings if len(self.rows) > self._large else []
-        return [*(f"*_{ending}" for ending in [*usual, *[_LARGE_ENDING][: self._large]]), *self.common]
+        found = [ending for ending in (*self.wanted.endings, _LARGE_ENDING) if ending in self._endings]
+        return [*(f"*_{ending}" for ending in found), *self.common]
 
     def _write_common(self, word: str, *, whole: bool = True) -> None:
         for name, content in self._collectors[word].finish().items():
@@ -166,22 +178,26 @@ class Writer:
             self._held_bytes -= taken
             future.result()
 
-    def _write(self, chosen: Chosen, answer: Prediction | InputError) -> Prediction | InputError:
+    def _write(
+        self, chosen: Chosen, answer: Prediction | InputError, missing: frozenset[str]
+    ) -> Prediction | InputError:
         if isinstance(answer, InputError):
             return answer
         if isinstance(chosen.source, Frame):  # a picture of its own, and not the whole video
             answer = replace(answer, source=Path(chosen.name))
         try:
             cleaned = clean(answer, self.wanted.cleanup)
-            made = [render(word, cleaned, self.wanted.shaping) for word in self.wanted.each]
+            words = [word for word in self.wanted.each if not missing.isdisjoint(endings(word, self.wanted.table))]
+            made = [render(word, cleaned, self.wanted.shaping) for word in words]
         except InputError as fault:
             return fault
         for contents in made:
             for ending, content in contents.items():
-                files.write_bytes(self.wanted.target(chosen, ending), content)
+                if ending in missing:
+                    files.write_bytes(self.wanted.target(chosen, ending), content)
         return cleaned
 
-    def _collect(self, chosen: Chosen, done: Future[Prediction | InputError]) -> None:
+    def _collect(self, chosen: Chosen, done: Future[Prediction | InputError], missing: frozenset[str]) -> None:
         """In one thread, so that the files about all pictures have them in order."""
         answer = done.result()
         if isinstance(answer, InputError):
@@ -190,6 +206,8 @@ class Writer:
         for word, collector in self._collectors.items():
             collector.add(chosen.name, answer, chosen.called)
             self._gathered[word] += 1
+        self._endings |= missing
+        self.kept += len(self.wanted.endings) - len(missing)
         self.rows.append((chosen.shown, answer.shares()))
 
     def __exit__(

@@ -24,7 +24,7 @@ from masksmith.errors import MasksmithError
 Progress = Callable[[int, int], None]
 
 # Changes with what `facts` measures and keys tell of: what an older version kept is not believed.
-_VERSION = 8
+_VERSION = 9
 # They say where a picture beside them lies, and so what is drawn on it and which others it meets.
 _WORLD_FILES = (".tfw", ".jgw", ".pgw", ".wld")
 # Pairs that wait for a thread, for each thread; more would hold more pictures in memory.
@@ -128,11 +128,18 @@ def _key(pair: Pair) -> str:
     beside = (path.with_name(images.stem(path) + e) for path in pair.images for e in _world_endings(path.parent))
     for path in (*pair.images, *filter(Path.is_file, beside), *pair.label.files):
         parts.append(os.path.abspath(path))  # noqa: PTH100  resolve() would ask the disk for each folder
-        for file in sorted(path.iterdir()) if path.is_dir() else [path]:
+        for file in _files_of(path):
             with suppress(OSError):
-                stat = file.stat()
-                parts.append(f"{file.name} {stat.st_size} {stat.st_mtime_ns} {stat.st_ino}")
+                stat = os.stat(file)  # noqa: PTH116  a Path for each of many chunks takes longer than asking
+                parts.append(f"{file[len(str(path)) :]} {stat.st_size} {stat.st_mtime_ns} {stat.st_ino}")
     return files.sha256(os.fsencode("\n".join(parts)))  # a name may be no text
+
+
+def _files_of(path: Path) -> list[str]:
+    """The file, or all files in a folder: the chunks of Zarr lie in folders of their own."""
+    if not path.is_dir():
+        return [str(path)]
+    return sorted(os.path.join(home, name) for home, _, names in os.walk(path) for name in names)  # noqa: PTH118
 
 
 @lru_cache(maxsize=4096)

@@ -102,7 +102,9 @@ def read_instances(source: LabelSource, grid: Grid) -> RawMask:
     files = sorted(p for p in folder.iterdir() if images.is_picture(p)) if folder.is_dir() else list(source.files)
     numbers = np.zeros((grid.height, grid.width), np.int32)
     for number, path in enumerate(files, 1):
-        pixels = images.read(path).pixels_HWC
+        picture = images.read(path)
+        # With a palette the indices count, whatever colour stands for the first.
+        pixels = picture.pixels_HWC if picture.indices_HW is None else picture.indices_HW[..., None]
         if pixels.shape[:2] != numbers.shape:
             raise DataError(
                 where=path,

@@ -79,14 +79,13 @@ OUTPUTS: dict[str, Output] = {
     "geopackage": Output("regions.gpkg", geopackage.encode, "regions in the picture's own coordinates (extra geo)"),
     "labelme": Output("labelme.json", labelme.encode, "regions as LabelMe JSON, to be corrected by hand"),
     "yolo": Output("yolo.txt", yolo.encode, "outlines as YOLO text; holes are lost"),
-    "instances": Output("instances.tif", instances.encode, "things with a number each as TIFF, and a table as CSV"),
+    "instances": Output(
+        instances.ENDINGS[0],
+        lambda p, shaping: instances.encode(p, shaping)[instances.ENDINGS[0]],
+        "things with a number each as TIFF, and a table as CSV",
+    ),
     "npy": Output("mask.npy", lambda p, _: arrays.encode_npy(p), "class numbers as a NumPy array"),
     "zarr": Output("mask.zarr.zip", lambda p, _: arrays.encode_zarr(p), "class numbers as a Zarr array in a ZIP file"),
-}
-
-# What some outputs write beside their own file.
-_BESIDE: dict[str, dict[str, Callable[[Prediction, Shaping], bytes]]] = {
-    "instances": {"instances.csv": instances.encode_table},
 }
 
 COLLECTED: dict[str, Callable[[ClassTable, Shaping], Collector]] = {
@@ -105,12 +104,13 @@ def endings(output: str, table: ClassTable) -> list[str]:
     """What the files of an output end with; masks of classes that overlap are one for each class."""
     if output == "mask" and table.overlapping:
         return mask.endings(table, _TAKEN)
-    return [OUTPUTS[output].ending, *_BESIDE.get(output, ())]
+    return list(instances.ENDINGS) if output == "instances" else [OUTPUTS[output].ending]
 
 
 def render(output: str, prediction: Prediction, shaping: Shaping = Shaping()) -> dict[str, bytes]:  # noqa: B008 - frozen
     """The files of an output, by their ending."""
     if output == "mask" and prediction.table.overlapping:
         return mask.encode_layers(prediction, _TAKEN)
-    beside = {ending: encode(prediction, shaping) for ending, encode in _BESIDE.get(output, {}).items()}
-    return {OUTPUTS[output].ending: OUTPUTS[output].encode(prediction, shaping), **beside}
+    if output == "instances":
+        return instances.encode(prediction, shaping)
+    return {OUTPUTS[output].ending: OUTPUTS[output].encode(prediction, shaping)}

@@ -7,17 +7,27 @@ from __future__ import annotations
 
 import csv
 import io
+from collections.abc import Sequence
 
 import numpy as np
 
 from masksmith.inference.prediction import Prediction
 from masksmith.outputs import place, regions, tiff
+from masksmith.outputs.regions import Region
 from masksmith.outputs.shaping import Shaping
 
+ENDINGS = ("instances.tif", "instances.csv")
+"""Of the map and of the table."""
 
-def encode(prediction: Prediction, shaping: Shaping) -> bytes:
-    """TIFF of 16 bits, or 32 where there are more things than that."""
+
+def encode(prediction: Prediction, shaping: Shaping) -> dict[str, bytes]:
+    """Both files by their endings: the things are the same, and finding them takes longer than writing."""
     found = regions.find(prediction, shaping)
+    return dict(zip(ENDINGS, (_map(prediction, found), _table(prediction, found)), strict=True))
+
+
+def _map(prediction: Prediction, found: Sequence[Region]) -> bytes:
+    """TIFF of 16 bits, or 32 where there are more things than that."""
     overlapping = prediction.table.overlapping
     bands = len(prediction.table) if overlapping else 1
     dtype = np.uint16 if len(found) <= np.iinfo(np.uint16).max else np.uint32
@@ -30,7 +40,7 @@ def encode(prediction: Prediction, shaping: Shaping) -> bytes:
     return tiff.encode(numbers_CHW, prediction.georeference, names=names)
 
 
-def encode_table(prediction: Prediction, shaping: Shaping) -> bytes:
+def _table(prediction: Prediction, found: Sequence[Region]) -> bytes:
     """CSV with a row for each number of the map; lengths in pixels, areas in square metres too if known."""
     area_m2 = place.pixel_area_m2(prediction)
     header = ["id", "class", "area_px", *(["area_m2"] if area_m2 is not None else [])]
@@ -38,7 +48,7 @@ def encode_table(prediction: Prediction, shaping: Shaping) -> bytes:
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(header)
-    for region in regions.find(prediction, shaping):
+    for region in found:
         metres = [f"{region.area_px * area_m2:.6g}"] if area_m2 is not None else []
         x, y = region.centroid
         row = [region.number, region.name, region.area_px, *metres, f"{x:.3f}", f"{y:.3f}"]

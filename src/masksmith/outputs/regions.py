@@ -113,9 +113,9 @@ def _pieces(layer_HW: Bool, shaping: Shaping, *, outlines: bool) -> Iterator[_Pi
         return
     for whole in _components(layer_HW, outlines=False):
         parts_HW = splitting.split(whole.mask_HW)
-        for part in range(1, int(parts_HW.max()) + 1):
-            for piece in _components(parts_HW == part, outlines=False):
-                left, top = whole.left + piece.left, whole.top + piece.top
+        for part, rows, columns in splitting.boxes(parts_HW):
+            for piece in _components(parts_HW[rows, columns] == part, outlines=False):
+                left, top = whole.left + columns.start + piece.left, whole.top + rows.start + piece.top
                 traced = trace(piece.mask_HW)[0] if outlines else ()
                 yield _Piece(piece.mask_HW, left, top, tuple(ring + np.array([left, top]) for ring in traced))
 
