@@ -27,8 +27,8 @@ MAX_NPY_HEADER_BYTES = 10_000
 # What may stand before the pixels of a NIfTI file: a copied DICOM header has 10 KB, tables of surfaces some MB.
 MAX_NIFTI_OFFSET_BYTES = 2**26
 
-# Tiles of a TIFF may reach beyond the picture: together they hold at most this many times its bytes, and these
-# bytes besides, which are 1,300 tiles of 256 × 256 pixels in colour.
+# Tiles of a TIFF and chunks of a Zarr may reach beyond the picture: together they hold at most this many times its
+# bytes, and these bytes besides, which are 1,300 tiles of 256 × 256 pixels in colour.
 MAX_TILES_SHARE = 4
 MAX_TILES_SPARE_BYTES = 2**28
 

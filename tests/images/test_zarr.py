@@ -199,6 +199,27 @@ def test_a_broken_chunk_is_one_sentence(tmp_path: Path) -> None:
     np.testing.assert_array_equal(images.read_window(path, 0, 0, 16, 16).pixels_HWC[..., 0], HWC[:16, :16, 0])
 
 
+def test_a_folder_may_be_called_like_an_address(tmp_path: Path) -> None:
+    (tmp_path / "a::b").mkdir()
+    expect(array(tmp_path / "p.zarr", HWC).rename(tmp_path / "a::b" / "p.zarr"), HWC)
+
+
+@pytest.mark.parametrize("version", FORMATS)
+def test_chunks_far_larger_than_the_picture_are_refused(tmp_path: Path, version: int) -> None:
+    kind = {"zarr_format": version} if FORMATS != [2] else {}
+    path = tmp_path / "p.zarr"  # without a chunk on the disk: 33 GB of zeros in memory all the same
+    zarr.open_array(str(path), mode="w", shape=(100, 100, 3), chunks=(1000, 1000, 4096), dtype="f8", **kind)
+    with pytest.raises(DataError, match=r"received 32,768,000,000 bytes of chunks for 240,000 bytes of pixels"):
+        images.read_header(path)
+
+
+def test_chunks_a_little_larger_than_the_picture_are_read(tmp_path: Path) -> None:
+    path = tmp_path / "p.zarr"
+    made = zarr.open_array(str(path), mode="w", shape=(40, 50, 3), chunks=(1024, 1024, 4), dtype="uint16")
+    made[...] = HWC
+    expect(path, HWC)
+
+
 def test_without_the_library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = array(tmp_path / "p.zarr", HWC)
     monkeypatch.setitem(sys.modules, "zarr", None)

@@ -14,7 +14,7 @@ import numpy as np
 from PIL import Image, ImageFile
 
 from masksmith.errors import DataError
-from masksmith.images import jpeg, png
+from masksmith.images import bmp, jpeg, png
 from masksmith.images.picture import TURNED, U8, Header, Mask, Picture, Pixels, upright, valid_pixels
 
 # Decompression bombs are stopped by our own limit on pixels, before decoding (images/reading).
@@ -83,6 +83,9 @@ def read(path: Path) -> Picture:
             )
         orientation = _orientation(image, path)
         _check_room(path, image)
+        grey = bmp.read_grey(path, image)
+        if grey is not None:
+            return Picture(grey)
         image.load()
         if image.format in {"JPEG", "MPO"}:
             jpeg.check_whole(path, image)
@@ -218,7 +221,7 @@ def _check_room(path: Path, image: Image.Image) -> None:
 
 def _read_16_bit(path: Path, channels: int, image: Image.Image) -> Picture:
     png.check_chunks(path)  # OpenCV takes as much memory as a chunk says that it has
-    decoded = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_UNCHANGED)
+    decoded = cv2.imdecode(np.frombuffer(path.read_bytes(), np.uint8), cv2.IMREAD_UNCHANGED)
     if decoded is None:
         raise ValueError("OpenCV cannot decode it")
     if decoded.dtype != np.uint16:

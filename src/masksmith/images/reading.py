@@ -1,30 +1,41 @@
 """Read a picture of any format, whole or in part, checked before its pixels are touched.
 
-Rule: whatever is wrong with a file is one DataError.
+Rule: whatever is wrong with a file is one DataError, also that this one cannot be read. What the machine lacks, so that
+it could read no other picture either, is one EnvironmentFault: no picture is to blame for it.
 """
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
-from masksmith.errors import DataError
+import cv2
+
+from masksmith.errors import DataError, EnvironmentFault, MasksmithError, is_out_of_memory
 from masksmith.images.formats import FORMATS, Format, ending, is_folder_picture
 from masksmith.images.picture import Header, Picture, Window
 from masksmith.limits import MAX_CHANNELS, MAX_PICTURE_PIXELS
 
 T = TypeVar("T")
 
+# What a system says when it has no more to give: memory, open files, room on the disk.
+_USED_UP = {errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)}
+# What it says of a disk, or of a folder of another machine, that does not answer. Libraries that are led astray by a
+# broken file are told others, as of a place that no file has.
+_UNANSWERED = {errno.EIO, errno.ENOTCONN, errno.ETIMEDOUT, getattr(errno, "ESTALE", errno.EIO)}
+
 
 def read(path: Path) -> Picture:
     """All pixels of a picture, upright, in their own dtype.
 
     Raises:
-        DataError: not there, not a picture, truncated, or too large for memory.
+        DataError: not there, not a picture, truncated, or larger than the limits.
+        EnvironmentFault: the machine has no memory for it, or no more files to open.
     """
     read_header(path)
-    return _guarded(_format(path).read, path)
+    return _decoded(_format(path).read, path)
 
 
 def read_header(path: Path, *, windowed: bool = False) -> Header:
@@ -63,7 +74,7 @@ def read_window(path: Path, y: int, x: int, height: int, width: int) -> Picture:
 
     Raises:
         ValueError: the window does not lie inside the picture, or is empty.
-        DataError: as in :func:`read`.
+        DataError, EnvironmentFault: as in :func:`read`.
     """
     window = Window(y, x, height, width)
     header = read_header(path, windowed=True)
@@ -74,8 +85,8 @@ def read_window(path: Path, y: int, x: int, height: int, width: int) -> Picture:
     kind = _format(path)
     windowed = kind.read_window
     if windowed is None:
-        return _guarded(kind.read, path).crop(window)
-    return _guarded(lambda p: windowed(p, window), path)
+        return _decoded(kind.read, path).crop(window)
+    return _decoded(lambda p: windowed(p, window), path)
 
 
 def _format(path: Path) -> Format:
@@ -106,11 +117,33 @@ def _missing(path: Path) -> str:
         return (error.strerror or str(error)).lower()
 
 
+def _decoded(function: Callable[[Path], T], path: Path) -> T:
+    """The pixels of a picture whose header is one that memory may have room for.
+
+    Over a broken header libraries ask for any amount of memory: that is no want of it.
+    """
+
+    def decode(path: Path) -> T:
+        try:
+            return function(path)
+        except (MemoryError, cv2.error) as error:
+            if not is_out_of_memory(error):
+                raise
+            raise EnvironmentFault(
+                where=path,
+                expected="memory for this picture",
+                received="none",
+                remedy="close other programs, or cut it into smaller ones",
+            ) from error
+
+    return _guarded(decode, path)
+
+
 def _guarded(function: Callable[[Path], T], path: Path) -> T:
     """One sentence for whatever the picture libraries raise about a broken file."""
     try:
         return function(path)
-    except DataError:
+    except MasksmithError:
         raise
     except PermissionError as error:
         raise DataError(
@@ -120,13 +153,38 @@ def _guarded(function: Callable[[Path], T], path: Path) -> T:
             remedy="change its permissions, or take it out of the folder",
         ) from error
     except Exception as error:  # each library raises a dozen kinds about broken files
-        first = (str(error).replace(str(path), "").splitlines() or [""])[0]
-        reason = "".join(c for c in first if c.isprintable()).strip(" .'\"") or type(error).__name__
-        raise DataError(
+        raise _of_system(path, error) or _broken(path, error) from error
+
+
+def _of_system(path: Path, error: BaseException | None) -> MasksmithError | None:
+    """What the system said when it was asked for bytes; None where the bytes are to blame."""
+    while error is not None and getattr(error, "errno", None) not in _USED_UP | _UNANSWERED:
+        error = error.__cause__ or error.__context__  # zipfile says of any that the file is no ZIP
+    if not isinstance(error, OSError):
+        return None
+    if error.errno in _USED_UP:
+        return EnvironmentFault(
             where=path,
-            expected="a whole, readable picture",
-            received="an empty file"
-            if path.is_file() and path.stat().st_size == 0
-            else f"a broken or truncated one ({reason[:200]})",
-            remedy="copy or export it again, or take it out of the folder",
-        ) from error
+            expected="all that the system needs to read a picture",
+            received=str(error.strerror).lower(),
+            remedy="end other programs or raise the limit, and try again",
+        )
+    return DataError(
+        where=path,
+        expected="a picture on a disk that answers",
+        received=str(error.strerror).lower(),
+        remedy="check the disk or the connection, and try again",
+    )
+
+
+def _broken(path: Path, error: Exception) -> DataError:
+    first = (str(error).replace(str(path), "").splitlines() or [""])[0]
+    reason = "".join(c for c in first if c.isprintable()).strip(" .'\"") or type(error).__name__
+    return DataError(
+        where=path,
+        expected="a whole, readable picture",
+        received="an empty file"
+        if path.is_file() and path.stat().st_size == 0
+        else f"a broken or truncated one ({reason[:200]})",
+        remedy="copy or export it again, or take it out of the folder",
+    )

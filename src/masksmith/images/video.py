@@ -112,6 +112,9 @@ class Video:
 
 def _check(path: Path) -> None:
     try:
+        if path.exists() and not path.is_file():  # who opens a pipe waits for somebody who writes
+            received = "a folder" if path.is_dir() else "a pipe or a device"
+            raise DataError(where=path, expected="a video", received=received, remedy="check the path")
         with path.open("rb") as file:
             head = file.read(16)
     except OSError as error:

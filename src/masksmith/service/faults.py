@@ -26,6 +26,7 @@ RETRY_S = 2
 _MOST_LETTERS = 300
 # What a system says of a disk without room, or of one whose share is used up.
 _FULL = {errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)}
+_USED_UP = {*_FULL, errno.EMFILE, errno.ENFILE}
 
 
 class Refusal(MasksmithError):
@@ -141,9 +142,9 @@ def of(error: Exception, path: str = "request") -> MasksmithError:
         return Busy(
             where="memory", expected="room for this picture", received="none", remedy="send a smaller one, or try later"
         )
-    if isinstance(error, OSError) and error.errno in _FULL:
+    if isinstance(error, OSError) and error.errno in _USED_UP:
         return Busy(
-            where="temporary folder",
+            where="temporary folder" if error.errno in _FULL else "open files",
             expected="room for this picture",
             received="none",
             remedy="send a smaller one, or try later",
@@ -160,7 +161,7 @@ def _shortage(error: Exception) -> Exception | None:
     """The want of memory or disk that an error was made of, which no picture is to blame for."""
     link: BaseException | None = error
     while link is not None:
-        if isinstance(link, MemoryError) or (isinstance(link, OSError) and link.errno in _FULL):
+        if isinstance(link, MemoryError) or (isinstance(link, OSError) and link.errno in _USED_UP):
             return link
         link = link.__cause__
     return None

@@ -34,6 +34,7 @@ _MARKS: tuple[tuple[int, bytes, str], ...] = (
     (0, b"PK\x03\x04", ".npz"),
     (128, b"DICM", ".dcm"),
     (344, b"n+1\0", ".nii"),
+    (4, b"n+2\0", ".nii"),
     (0, b"\x1f\x8b", ".nii.gz"),
     (0, b"BM", ".bmp"),  # two letters may begin anything: the last that is thought of
 )
@@ -77,7 +78,7 @@ def decode(content: bytes, name: str, model: ModelFile, most_pixels: int) -> Dec
         TooLarge: more pixels than ``most_pixels``.
         BadRequest: broken, or not one picture.
         DataError: channels or pixels that the network is not made for.
-        EnvironmentFault: a library is missing, or the disk for temporary files is full.
+        EnvironmentFault: a library or memory is missing, or the disk for temporary files is full.
     """
     with _lent(content, ending(content, name), name) as path:
         header = _header(path)

@@ -27,8 +27,32 @@ def bmp(rows: bytes, width: int, height: int, depth: int, palette: bytes = b"", 
     return struct.pack("<2sIHHI", b"BM", start + len(rows), 0, 0, start) + info + palette + rows
 
 
-def _rows(rows: Array) -> bytes:
-    return b"".join(line.tobytes() + bytes(-len(line.tobytes()) % 4) for line in rows[::-1])
+def rows(stored: Array) -> bytes:
+    """The rows of a BMP: from the last one up, each filled to a multiple of four bytes."""
+    return b"".join(line.tobytes() + bytes(-len(line.tobytes()) % 4) for line in stored[::-1])
+
+
+def four_bits(indices_HW: Array) -> Array:
+    """Two indices in each byte."""
+    even = np.pad(indices_HW, ((0, 0), (0, indices_HW.shape[1] % 2))).astype(np.uint8)
+    return even[:, ::2] << 4 | even[:, 1::2]
+
+
+def grey_ramp(colors: int) -> bytes:
+    """The palette of a BMP in which each index is its own grey."""
+    return b"".join(bytes([grey, grey, grey, 0]) for grey in range(colors))
+
+
+def shifted(bmp: bytes, start: int) -> bytes:
+    """The same BMP with a byte in front of its pixels, which began at ``start``."""
+    return bmp[:10] + struct.pack("<I", start + 1) + bmp[14:start] + b"\0" + bmp[start:]
+
+
+def _run_lengths(indices_HW: Array) -> bytes:
+    """Each row as it is, its odd length filled to an even one."""
+    length = indices_HW.shape[1]
+    lines = (bytes([0, length]) + line.tobytes() + bytes(length % 2) + b"\0\0" for line in indices_HW[::-1])
+    return b"".join(lines) + b"\0\1"
 
 
 def _pillow(kind: str, pixels: Array, **options: Any) -> bytes:  # noqa: ANN401 - as Pillow takes them
@@ -77,6 +101,15 @@ def nifti(pixels: Array, sizes: tuple[int, ...] | None = None) -> bytes:
     return bytes(header) + pixels[..., 0].astype("<u2").tobytes()
 
 
+def nifti_2(pixels: Array) -> bytes:
+    """By hand: the same, with sizes and places of 64 bits."""
+    header = bytearray(544)
+    struct.pack_into("<i8shh", header, 0, 540, b"n+2\0\r\n\x1a\n", 512, 16)
+    struct.pack_into("<8q", header, 16, 2, pixels.shape[1], pixels.shape[0], *[1] * 5)
+    struct.pack_into("<q", header, 168, 544)
+    return bytes(header) + pixels[..., 0].astype("<u2").tobytes()
+
+
 def dicom(pixels: Array, rows: int | None = None) -> bytes:
     """By hand: explicit VR little endian, 16 bits."""
 
@@ -103,6 +136,8 @@ def dicom(pixels: Array, rows: int | None = None) -> bytes:
 
 
 _GREY, _COLOUR, _DEEP = noise("uint8", 1), noise("uint8", 3), noise("uint16", 1)
+_FOUR = _GREY[..., 0] // 16
+_RUNS = _run_lengths(_GREY[:, :13, 0])
 _BITS = bits()
 _WHITE = np.where(_BITS, 255, 0).astype(np.uint8)[..., None]
 _BLACK_WHITE = b"\0\0\0\0\xff\xff\xff\0"
@@ -121,12 +156,22 @@ _DISGUISES = {"html": _HTML, "svg": _SVG, "zip": _ZIP, "script": _RUN, "pdf": b"
 _NESTED = "(" * 900 + ")" * 900
 
 CASES: tuple[Odd, ...] = (
-    Odd("bits", "bmp-1-bit.bmp", written(bmp(_rows(np.packbits(_BITS, axis=1)), 14, 9, 1, _BLACK_WHITE)), _WHITE),
-    Odd("bits", "bmp-24-bits.bmp", written(bmp(_rows(_COLOUR[..., ::-1]), 14, 9, 24)), _COLOUR),
-    Odd("bits", "bmp-from-the-top.bmp", written(bmp(_rows(_COLOUR[::-1, :, ::-1]), 14, -9, 24)), _COLOUR),
-    Odd("palette", "bmp-palette.bmp", written(bmp(_rows(_INDICES), 14, 9, 8, _BGR0)), _COLOURS[_INDICES]),
+    Odd("bits", "bmp-1-bit.bmp", written(bmp(rows(np.packbits(_BITS, axis=1)), 14, 9, 1, _BLACK_WHITE)), _WHITE),
+    Odd("bits", "bmp-24-bits.bmp", written(bmp(rows(_COLOUR[..., ::-1]), 14, 9, 24)), _COLOUR),
+    Odd("bits", "bmp-from-the-top.bmp", written(bmp(rows(_COLOUR[::-1, :, ::-1]), 14, -9, 24)), _COLOUR),
+    Odd("bits", "bmp-4-bits-two-greys.bmp", written(bmp(rows(four_bits(_BITS)), 14, 9, 4, _BLACK_WHITE)), _WHITE),
+    Odd("bits", "bmp-8-bits-two-greys.bmp", written(bmp(rows(_BITS), 14, 9, 8, _BLACK_WHITE)), _WHITE),
+    Odd("bits", "bmp-4-bits-grey.bmp", written(bmp(rows(four_bits(_FOUR)), 14, 9, 4, grey_ramp(16))), _FOUR[..., None]),
+    Odd("bits", "bmp-run-lengths.bmp", written(bmp(_RUNS, 13, 9, 8, grey_ramp(256), 1)), _GREY[:, :13]),
+    Odd(
+        "bits",
+        "bmp-run-lengths-odd.bmp",
+        written(shifted(bmp(_RUNS, 13, 9, 8, grey_ramp(256), 1), 1078)),
+        says="byte 1,079",
+    ),
+    Odd("palette", "bmp-palette.bmp", written(bmp(rows(_INDICES), 14, 9, 8, _BGR0)), _COLOURS[_INDICES]),
     Odd("promises", "bmp-100000x100000.bmp", written(bmp(b"", 100_000, 100_000, 24)), says="100000×100000 pixels"),
-    Odd("flipped", "bmp-flipped-depth.bmp", written(flipped(bmp(_rows(_COLOUR), 14, 9, 24), 28, 4)), says=_BROKEN),
+    Odd("flipped", "bmp-flipped-depth.bmp", written(flipped(bmp(rows(_COLOUR), 14, 9, 24), 28, 4)), says=_BROKEN),
     Odd("palette", "gif-palette.gif", written(_pillow("GIF", _WHITE[..., 0])), np.repeat(_WHITE, 3, axis=2)),
     Odd("sizes", "gif-1x1.gif", written(gif((1, 1), _BLACK_FRAME)), np.zeros((1, 1, 3), np.uint8)),
     Odd("several", "gif-3-frames.gif", written(gif((1, 1), _BLACK_FRAME, 3)), says="an animation of 3 frames"),
@@ -187,6 +232,8 @@ CASES: tuple[Odd, ...] = (
     Odd("several", "npz-two-arrays.npz", written(npz(a=npy(_GREY), b=npy(_GREY))), says="one array, or one named"),
     Odd("flipped", "npz-flipped.npz", written(flipped(npz(image=npy(_GREY)), 100)), says=_BROKEN),
     Odd("medical", "nii-slice.nii", written(nifti(_DEEP)), _DEEP),
+    Odd("medical", "nii-2.nii", written(nifti_2(_DEEP)), _DEEP),
+    Odd("medical", "nii-2-packed.nii.gz", written(gzip.compress(nifti_2(_DEEP))), _DEEP),
     Odd("medical", "nii-packed.nii.gz", written(gzip.compress(nifti(_DEEP))), _DEEP),
     Odd("medical", "nii-volume.nii", written(nifti(_DEEP, (14, 3, 3))), says="a volume of 14×3×3 voxels"),
     Odd("medical", "dcm-frame.dcm", written(dicom(_DEEP)), _DEEP),
