@@ -234,7 +234,11 @@ def test_a_fault_in_the_program(serving: Serving, monkeypatch: pytest.MonkeyPatc
 
     monkeypatch.setattr("masksmith.service.pictures.decode", broken)
     assert "secret" not in told(serving.post(encoded(picture())), 500)["message"]
-    for passing in (MemoryError(), OSError(errno.ENOSPC, "No space left on device")):
+    for passing in (
+        MemoryError(),
+        OSError(errno.ENOSPC, "No space left"),
+        OSError(errno.EMFILE, "Too many open files"),
+    ):
         monkeypatch.setattr("masksmith.service.pictures.decode", failing(passing))
         told(serving.post(encoded(picture())), 503)
 

@@ -168,9 +168,7 @@ class Job:
         return max(1, self.batches.steps_per_epoch // self.recipe.accumulate)
 
 
-def job(
-    recipe: Recipe, dataset: Dataset, table: ClassTable, fingerprint: Fingerprint, *, resumed: bool = False
-) -> Job:
+def job(recipe: Recipe, dataset: Dataset, table: ClassTable, fingerprint: Fingerprint, *, resumed: bool = False) -> Job:
     """Build the network, the batches and the validation part of a recipe.
 
     A training that is ``resumed`` has its weights already: those that an encoder was begun with are not asked for again.
