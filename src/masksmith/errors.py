@@ -77,7 +77,7 @@ class RunError(InputError):
 
 
 class EnvironmentFault(MasksmithError):
-    """The machine: permissions, a full disk, no network, a missing library."""
+    """The machine: permissions, a full disk, used up memory or open files, no network, a missing library."""
 
     exit_code = 3
 

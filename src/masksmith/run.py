@@ -18,7 +18,7 @@ from masksmith.classes import ClassTable
 from masksmith.data import pairing
 from masksmith.data.dataset import Dataset
 from masksmith.data.findings import Finding
-from masksmith.data.layouts.lists import JOINT, part_of, placed
+from masksmith.data.layouts.lists import JOINT, homes, part_of, placed
 from masksmith.errors import DataError, RunError
 from masksmith.modelfile import ModelFile
 from masksmith.recipe import Recipe
@@ -50,6 +50,7 @@ FILES = (
     "exports/*/config.pbtxt",
     "exports/*/labels.txt",
     "exports/*/1/model.onnx",
+    *(f"exports/{name}" for name in EVALUATIONS),  # of an exported file
     "exports.json",
     *EVALUATIONS,
     ".*.part",  # of a file whose writing was broken off
@@ -123,7 +124,7 @@ class Run:
         files.claim_folder(self.path, overwrite=overwrite, ours=FILES)
         self.write_recipe(chosen)
         files.write_text(self.path / "classes.csv", table.to_csv())
-        files.write_text(self.split_file, dataset.to_csv(self.path))
+        files.write_text(self.split_file, dataset.to_csv(self.path, movable=True))
 
     def write_recipe(self, chosen: Recipe) -> None:
         """Write the recipe under its hash."""
@@ -199,7 +200,7 @@ class Run:
             return {}, {}
         rows = [row for row in _rows(self.split_file) if row.get("image") and row.get("split")]
         names = Counter(row["name"] for row in rows)
-        by_path = {placed(row["image"].split(JOINT)[0], self.path).resolve(): row["split"] for row in rows}
+        by_path = {placed(row["image"].split(JOINT)[0], *homes(row, self.path)).resolve(): row["split"] for row in rows}
         return by_path, {row["name"]: row["split"] for row in rows if names[row["name"]] == 1}
 
     def write_log(self, rows: Sequence[Sequence[object]]) -> None:

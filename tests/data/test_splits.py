@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from masksmith.data import splits
+from helpers import write_set
+from masksmith.data import dataset, splits
 from masksmith.data.dataset import Dataset
 from masksmith.data.pairing import Pair
 from masksmith.errors import DataError, InputError
@@ -186,6 +187,35 @@ def test_a_pattern_that_cannot_be_meant_is_refused(pattern: str, words: list[str
     with pytest.raises(InputError) as caught:
         splits.grouped([pair("a"), pair("b")], pattern)
     assert all(word in str(caught.value) for word in words)
+
+
+def test_links_to_one_file_may_have_different_parts(tmp_path: Path) -> None:
+    """As in a folder whose files a store keeps: what they share is told elsewhere, and refuses nothing."""
+    data = write_set(tmp_path / "set", parts=("train", "val"), count=1)
+    (train,), (val,) = ((data / part / "images").iterdir() for part in ("train", "val"))
+    for image in (train, val):
+        image.replace(tmp_path / "stored.png")
+        image.symlink_to(tmp_path / "stored.png")
+    found = dataset.find(data, DataSettings())
+    (tmp_path / "split.csv").write_text(found.to_csv(tmp_path))
+    assert [p.split for p in splits.given(found.pairs, tmp_path / "split.csv")] == ["train", "val"]
+
+
+@pytest.mark.parametrize("name", ["set", "there/../set", "link/../set"])
+def test_a_table_leads_to_the_pictures_by_any_way_to_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    (tmp_path / "there").mkdir()
+    write_set(tmp_path / "deep/set" if name.startswith("link") else tmp_path / "set")
+    (tmp_path / "deep/within").mkdir(parents=True, exist_ok=True)
+    (tmp_path / "link").symlink_to(tmp_path / "deep/within")
+    monkeypatch.chdir(tmp_path)
+    found = dataset.find(Path(name), DataSettings())
+    Path("there/split.csv").write_text(found.to_csv(Path("there")))
+    monkeypatch.chdir(tmp_path / "there")
+    again = dataset.find(Path("split.csv"), DataSettings())
+    assert [p.image.resolve() for p in again.pairs] == [(tmp_path / p.image).resolve() for p in found.pairs]
+    assert splits.given(again.pairs, Path("split.csv")) == list(again.pairs)
 
 
 def test_an_edited_table_is_followed(tmp_path: Path) -> None:

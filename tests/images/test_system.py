@@ -23,14 +23,14 @@ READ = """
 import resource, sys
 from pathlib import Path
 from masksmith import images
-from masksmith.errors import EnvironmentFault
+from masksmith.errors import DataError
 
 images.read(Path(sys.argv[1]))
 pages = int(Path("/proc/self/statm").read_text().split()[0])
 resource.setrlimit(resource.RLIMIT_AS, (pages * resource.getpagesize() + 20 * 2**20, resource.RLIM_INFINITY))
 try:
     images.read(Path(sys.argv[2]))
-except EnvironmentFault as fault:
+except DataError as fault:
     print(fault)
 """
 
@@ -52,7 +52,7 @@ def test_no_more_files_to_open_is_a_fault_of_the_machine(tmp_path: Path) -> None
 
 
 @pytest.mark.skipif(not UNREADABLE.exists(), reason="Linux tells here how much memory a process has")
-def test_no_memory_for_the_pixels_is_a_fault_of_the_machine(tmp_path: Path) -> None:
+def test_no_memory_for_the_pixels_is_told_as_that(tmp_path: Path) -> None:
     small = write_image(tmp_path / "small.png", np.zeros((4, 5, 1), np.uint8))
     large = write_image(tmp_path / "large.png", np.zeros((6000, 6000, 1), np.uint8))
     done = subprocess.run(

@@ -48,6 +48,7 @@ def noise(*shape: int) -> np.ndarray:
 def write_folds(folder: Path, count: int, missing: int = 0) -> Path:
     for number in range(count - missing):
         modelfile.write(folder / f"fold-{number}" / "model.safetensors", model(number))
+        (folder / f"fold-{number}" / "state.safetensors").touch()
         (folder / f"fold-{number}" / "NEXT.md").touch()
     (folder / MARK).write_text(f'{{"folds": {count}}}')
     return folder
@@ -149,6 +150,14 @@ def test_a_fold_that_is_still_trained_is_not_there_and_one_too_many_does_not_sta
     (folder / "fold-2" / "NEXT.md").unlink()  # as from its first validation on
     with pytest.raises(RunError, match="expected 3 trained folds, received 2; finish them"):
         masksmith.load(folder)
+
+
+def test_models_alone_are_enough(tmp_path: Path) -> None:
+    folder = write_folds(tmp_path / "folds", 2)
+    for name in ("state.safetensors", "NEXT.md"):
+        for path in folder.glob(f"fold-*/{name}"):
+            path.unlink()
+    assert len(masksmith.load(folder, device="cpu").members) == 2
 
 
 def test_a_damaged_member_is_named(tmp_path: Path) -> None:

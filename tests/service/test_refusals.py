@@ -12,6 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from tempfile import gettempdir
 
+import cv2
 import httpx
 import numpy as np
 import pytest
@@ -246,10 +247,14 @@ def test_a_fault_in_the_program(serving: Serving, monkeypatch: pytest.MonkeyPatc
 def test_want_of_memory_or_disk_is_not_the_fault_of_the_picture(
     serving: Serving, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with monkeypatch.context() as patch:
-        png = replace(FORMATS[".png"], read=failing(MemoryError("Unable to allocate 9 GiB")))
-        patch.setitem(FORMATS, ".png", png)
-        told(serving.post(encoded(picture())), 503)
+    for want in (
+        MemoryError("Unable to allocate 9 GiB"),
+        cv2.error("Insufficient memory"),
+        OSError(errno.ENOMEM, "Cannot allocate memory"),
+    ):
+        with monkeypatch.context() as patch:
+            patch.setitem(FORMATS, ".png", replace(FORMATS[".png"], read=failing(want)))
+            told(serving.post(encoded(picture())), 503)
     monkeypatch.setattr("pathlib.Path.write_bytes", failing(OSError(errno.ENOSPC, "No space left on device")))
     told(serving.post(encoded(picture())), 503)
 

@@ -243,6 +243,7 @@ def test_all_that_is_written_is_known_as_ours(data: Path, done: folds.Folds, tmp
     run = folder / "fold-0"
     evaluate(run, split="val", output=run / "evaluation-val", device="cpu")
     evaluate(folder, split="test", output=folder / "evaluation-test", device="cpu")
+    shutil.copytree(run / "evaluation-val", run / "exports" / "evaluation-val")  # as of an exported file
     for path in ("config.pbtxt", "labels.txt", "1/model.onnx"):
         (run / "exports" / "net" / path).parent.mkdir(parents=True, exist_ok=True)
         (run / "exports" / "net" / path).touch()

@@ -171,6 +171,8 @@ def test_a_run_is_resumed_from_any_folder(
     monkeypatch.chdir(elsewhere)
     assert {p.image.parents[2] for p in Run(project / "runs/first").read_dataset().pairs} == {project / "set"}
     masksmith.resume(project / "runs/first", settings={"steps": "+1"})
+    alone = Path(shutil.copytree(project / "runs/first", tmp_path / "a/b/c/first"))
+    assert {p.image.parents[2] for p in Run(alone).read_dataset().pairs} == {project / "set"}
     moved = Path(shutil.move(project, tmp_path / "moved"))
     assert {p.image.parents[2] for p in Run(moved / "runs/first").read_dataset().pairs} == {moved / "set"}
 

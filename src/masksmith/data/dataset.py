@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import csv
 import io
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +16,7 @@ from masksmith import classes, images
 from masksmith.data import classfiles, layouts, pairing
 from masksmith.data.findings import Finding, from_error, note
 from masksmith.data.layouts import SPLITS, Part
-from masksmith.data.layouts.lists import JOINT, is_list, part_of, written
+from masksmith.data.layouts.lists import FOLD, JOINT, OWN_COLUMNS, WRITTEN_IN, is_list, part_of, written
 from masksmith.data.pairing import Pair
 from masksmith.errors import DataError, InputError, listed
 from masksmith.recipe import DataSettings
@@ -39,15 +40,23 @@ class Dataset:
         """The pairs of "train", "val" or "test"."""
         return [p for p in self.pairs if p.split == split]
 
-    def to_csv(self, home: Path, folds: Sequence[int] | None = None) -> str:
-        """``split.csv`` of the folder ``home``: which picture is in which part; the columns of a list (layouts)."""
+    def to_csv(self, home: Path, folds: Sequence[int] | None = None, *, movable: bool = False) -> str:
+        """``split.csv`` of the folder ``home``: which picture is in which part; the columns of a list (layouts).
+
+        Args:
+            home: its files are named from there.
+            folds: the number of each pair's fold.
+            movable: remember ``home``, so that the files are found when the table has been moved and they have not.
+        """
         out = io.StringIO()
         writer = csv.writer(out, lineterminator="\n")
-        writer.writerow(["name", "split", "group", "image", "mask", "key", *(["fold"] if folds is not None else [])])
+        more = [*([] if folds is None else [FOLD]), *([WRITTEN_IN] if movable else [])]
+        writer.writerow([*OWN_COLUMNS, *more])
         for number, p in enumerate(self.pairs):
             image = JOINT.join(written(path, home) for path in p.images)
             row = [p.name, p.split, p.group, image, written(p.mask, home), p.label.key]
-            writer.writerow(row if folds is None else [*row, str(folds[number])])
+            row += [] if folds is None else [str(folds[number])]
+            writer.writerow(row + [os.path.realpath(home)] * movable)
         return out.getvalue()
 
 

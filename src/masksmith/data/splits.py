@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from masksmith.data.findings import Finding, note
-from masksmith.data.layouts.lists import JOINT, placed, read_rows, split_name
+from masksmith.data.layouts.lists import JOINT, placed, read_rows, split_name, whole
 from masksmith.data.pairing import Pair
 from masksmith.errors import DataError, InputError, listed
 from masksmith.files import sha256
@@ -81,7 +81,7 @@ def given(pairs: Sequence[Pair], path: Path, fold: int | None = None) -> list[Pa
     by_image, by_name = _read(path, fold)
     out, missing = [], []
     for pair in pairs:
-        row = by_image.get(str(pair.image)) or by_image.get(str(pair.image.resolve())) or by_name.get(pair.name)
+        row = _of(pair.image, by_image) or by_name.get(pair.name)
         if row is None:
             missing.append(pair.name)
         else:
@@ -144,11 +144,16 @@ def _read(path: Path, fold: int | None) -> tuple[dict[str, tuple[str, str]], dic
     return by_image, {name: value for name, value in by_name.items() if name not in unclear}
 
 
+def _of(image: Path, by_image: Mapping[str, tuple[str, str]]) -> tuple[str, str] | None:
+    keys = (str(image), str(whole(image)), str(image.resolve()))
+    return next((by_image[key] for key in keys if key in by_image), None)
+
+
 def _keys(cell: str, home: Path) -> list[str]:
     """What a picture may be looked for by: as the table in the folder ``home`` names it, and where that is."""
     keys = [cell] if cell else []
     with suppress(OSError, ValueError):  # a name that no disk has
-        keys += [str(placed(cell, home).resolve())] if cell else []
+        keys += [str(whole(placed(cell, home)))] if cell else []
     return keys
 
 

@@ -1,6 +1,6 @@
 """Read a picture of any format, whole or in part, checked before its pixels are touched.
 
-Rule: whatever is wrong with a file is one DataError, also that this one cannot be read. What the machine lacks, so that
+Rule: whatever is wrong with a file is one DataError, also that memory has no room for it. What the machine lacks, so that
 it could read no other picture either, is one EnvironmentFault: no picture is to blame for it.
 """
 
@@ -20,8 +20,8 @@ from masksmith.limits import MAX_CHANNELS, MAX_PICTURE_PIXELS
 
 T = TypeVar("T")
 
-# What a system says when it has no more to give: memory, open files, room on the disk.
-_USED_UP = {errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)}
+# What a system says when it has no more to give: open files, room on the disk.
+_USED_UP = {errno.EMFILE, errno.ENFILE, errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)}
 # What it says of a disk, or of a folder of another machine, that does not answer. Libraries that are led astray by a
 # broken file are told others, as of a place that no file has.
 _UNANSWERED = {errno.EIO, errno.ENOTCONN, errno.ETIMEDOUT, getattr(errno, "ESTALE", errno.EIO)}
@@ -31,8 +31,8 @@ def read(path: Path) -> Picture:
     """All pixels of a picture, upright, in their own dtype.
 
     Raises:
-        DataError: not there, not a picture, truncated, or larger than the limits.
-        EnvironmentFault: the machine has no memory for it, or no more files to open.
+        DataError: not there, not a picture, truncated, or too large for the limits or for memory.
+        EnvironmentFault: the machine has no more files to open, or none of what else it takes.
     """
     read_header(path)
     return _decoded(_format(path).read, path)
@@ -126,10 +126,10 @@ def _decoded(function: Callable[[Path], T], path: Path) -> T:
     def decode(path: Path) -> T:
         try:
             return function(path)
-        except (MemoryError, cv2.error) as error:
+        except (MemoryError, OSError, cv2.error) as error:
             if not is_out_of_memory(error):
                 raise
-            raise EnvironmentFault(
+            raise DataError(
                 where=path,
                 expected="memory for this picture",
                 received="none",

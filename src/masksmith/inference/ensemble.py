@@ -137,7 +137,7 @@ def _trained_folds(path: Path) -> list[Path]:
     """The run folder of each fold, all of which must be there."""
     count = read_mark(path)["folds"]
     folds = fold_folders(path, count)
-    ready = sum(is_finished(fold) for fold in folds)
+    ready = sum(_is_whole(fold) for fold in folds)
     if ready < count:
         raise RunError(
             where=path,
@@ -146,6 +146,12 @@ def _trained_folds(path: Path) -> list[Path]:
             remedy=f"finish them with masksmith folds -o {path} --resume",
         )
     return folds
+
+
+def _is_whole(fold: Path) -> bool:
+    """Whether its model is that of a whole training: one that goes on has a state, model files copied elsewhere have none."""
+    goes_on = any(fold.glob("state*.safetensors")) and not is_finished(fold)
+    return (fold / "model.safetensors").is_file() and not goes_on
 
 
 def is_finished(fold: Path) -> bool:

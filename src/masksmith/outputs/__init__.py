@@ -38,7 +38,8 @@ class Output:
 
     ending: str
     """Of the file's name after NAME_, with its suffix."""
-    encode: Callable[[Prediction, Shaping], bytes]
+    encode: Callable[[Prediction, Shaping], bytes | dict[str, bytes]]
+    """The file, or several by their endings."""
     about: str
 
 
@@ -80,9 +81,7 @@ OUTPUTS: dict[str, Output] = {
     "labelme": Output("labelme.json", labelme.encode, "regions as LabelMe JSON, to be corrected by hand"),
     "yolo": Output("yolo.txt", yolo.encode, "outlines as YOLO text; holes are lost"),
     "instances": Output(
-        instances.ENDINGS[0],
-        lambda p, shaping: instances.encode(p, shaping)[instances.ENDINGS[0]],
-        "things with a number each as TIFF, and a table as CSV",
+        instances.ENDINGS[0], instances.encode, "things with a number each as TIFF, and a table as CSV"
     ),
     "npy": Output("mask.npy", lambda p, _: arrays.encode_npy(p), "class numbers as a NumPy array"),
     "zarr": Output("mask.zarr.zip", lambda p, _: arrays.encode_zarr(p), "class numbers as a Zarr array in a ZIP file"),
@@ -111,6 +110,5 @@ def render(output: str, prediction: Prediction, shaping: Shaping = Shaping()) ->
     """The files of an output, by their ending."""
     if output == "mask" and prediction.table.overlapping:
         return mask.encode_layers(prediction, _TAKEN)
-    if output == "instances":
-        return instances.encode(prediction, shaping)
-    return {OUTPUTS[output].ending: OUTPUTS[output].encode(prediction, shaping)}
+    made = OUTPUTS[output].encode(prediction, shaping)
+    return made if isinstance(made, dict) else {OUTPUTS[output].ending: made}

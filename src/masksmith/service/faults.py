@@ -119,7 +119,7 @@ def code(error: MasksmithError) -> int:
     return next(CODES[kind] for kind in type(error).__mro__ if kind in CODES)
 
 
-def of(error: Exception, path: str = "request") -> MasksmithError:
+def of(error: BaseException, path: str = "request") -> MasksmithError:
     """Any error as one of ours; of a fault in the program nothing is told but that it was one."""
     error = _shortage(error) or error
     if isinstance(error, MasksmithError):
@@ -157,11 +157,11 @@ def of(error: Exception, path: str = "request") -> MasksmithError:
     )
 
 
-def _shortage(error: Exception) -> Exception | None:
-    """The want of memory or disk that an error was made of, which no picture is to blame for."""
+def _shortage(error: BaseException) -> BaseException | None:
+    """The want of memory, disk or open files that an error was made of, which no picture is to blame for."""
     link: BaseException | None = error
     while link is not None:
-        if isinstance(link, MemoryError) or (isinstance(link, OSError) and link.errno in _USED_UP):
+        if is_out_of_memory(link) or (isinstance(link, OSError) and link.errno in _USED_UP):
             return link
         link = link.__cause__
     return None

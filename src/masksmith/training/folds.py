@@ -15,7 +15,6 @@ from typing import Any
 
 from masksmith import files, recipe
 from masksmith.data import dataset, doctor, splits
-from masksmith.data.augment import load_transform
 from masksmith.data.dataset import Dataset
 from masksmith.data.doctor import Checkup
 from masksmith.data.layouts.lists import read_rows
@@ -23,7 +22,6 @@ from masksmith.errors import InputError, RecipeError, RunError
 from masksmith.events import Listener
 from masksmith.inference import ensemble
 from masksmith.metrics import Figures, summarize
-from masksmith.planning import plan as planning
 from masksmith.recipe import DataSettings, Recipe
 from masksmith.run import EVALUATIONS, FILES, Run
 from masksmith.training import distil, memory, prepare, session, state, unseen
@@ -189,18 +187,14 @@ def _run(task: _Task, listener: Listener, started: float) -> Folds:
 
 @memory.told()
 def _require_trainable(chosen: Recipe, checkup: Checkup) -> None:
-    """Build what the first fold trains with, as :func:`session.settle`, before earlier folds are removed for it.
+    """Build what the first fold trains with, before earlier folds are removed for it.
 
     Raises:
         InputError: settings that do not fit each other or the data.
         EnvironmentFault: what this machine does not have.
     """
-    if chosen.augment.callable is not None:
-        load_transform(chosen.augment.callable)
-    table, fingerprint = checkup.require()
-    prepare.require_heeded(chosen, table)
-    made = planning.make(chosen, fingerprint, table)
-    prepare.job(made.recipe, checkup.dataset, table, fingerprint).batches.batch(0)
+    made = session.planned(chosen, checkup)
+    prepare.job(made.recipe, checkup.dataset, *checkup.require()).batches.batch(0)
 
 
 def _trained_s(run: Run) -> float:

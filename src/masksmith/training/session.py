@@ -119,18 +119,24 @@ def settle(
     started = time.monotonic() if started is None else started
     found = dataset.find(None if data is None else Path(data), chosen.data)
     checkup = doctor.examine(found, chosen.data, seed=chosen.seed, progress=listener.checked)
+    made = planned(chosen, checkup)
+    _describe(checkup, listener)
+    made, job = sizing.settle(made, lambda recipe: prepare.job(recipe, checkup.dataset, *checkup.require()), started)
+    job.batches.batch(0)  # whatever is wrong with crops and transforms is told before a folder is made
+    return Settled(made, job, checkup.dataset)
+
+
+def planned(chosen: Recipe, checkup: Checkup) -> Plan:
+    """What the recipe leaves open follows from data that are right; what it says is tried as far as needs no network.
+
+    Raises:
+        InputError: data or settings that cannot be used.
+    """
     if chosen.augment.callable is not None:
         load_transform(chosen.augment.callable)
     table, fingerprint = checkup.require()
     prepare.require_heeded(chosen, table)
-    _describe(checkup, listener)
-    made, job = sizing.settle(
-        planning.make(chosen, fingerprint, table),
-        lambda recipe: prepare.job(recipe, checkup.dataset, table, fingerprint),
-        started,
-    )
-    job.batches.batch(0)  # whatever is wrong with crops and transforms is told before a folder is made
-    return Settled(made, job, checkup.dataset)
+    return planning.make(chosen, fingerprint, table)
 
 
 @memory.told()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import os
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,7 +17,10 @@ from masksmith.labels import Labels
 _IMAGE_COLUMNS = ("image", "images", "picture", "image_path", "img", "file", "filename")
 _MASK_COLUMNS = ("mask", "masks", "label", "mask_path", "annotation", "annotations")
 # As Dataset.to_csv writes them.
-_OWN_COLUMNS = ["name", "split", "group", "image", "mask", "key"]
+OWN_COLUMNS = ["name", "split", "group", "image", "mask", "key"]
+FOLD = "fold"
+# The folder that the list was written into: its files are found from there when it has been moved alone.
+WRITTEN_IN = "written_in"
 # Files that make one picture, one a channel, stand in one cell.
 JOINT = "|"
 
@@ -52,7 +56,7 @@ def _tables(root: Path) -> list[Path]:
 
 
 def _is_own(path: Path) -> bool:
-    return path.suffix.lower() == ".csv" and _columns(path) in (_OWN_COLUMNS, [*_OWN_COLUMNS, "fold"])
+    return path.suffix.lower() == ".csv" and [c for c in _columns(path) if c not in {FOLD, WRITTEN_IN}] == OWN_COLUMNS
 
 
 def is_list(path: Path) -> bool:
@@ -74,8 +78,8 @@ def part_of(path: Path) -> Part:
         image, mask = (_first(row, names) for names in (_IMAGE_COLUMNS, _MASK_COLUMNS))
         if not image:
             continue
-        files = tuple(placed(cell, path.parent) for cell in image.split(JOINT))
-        label = placed(mask, path.parent) if mask else None
+        files = tuple(placed(cell, *homes(row, path.parent)) for cell in image.split(JOINT))
+        label = placed(mask, *homes(row, path.parent)) if mask else None
         gone = [f for f in files if not (_exists(f) and f.is_file())]
         gone += [label] if label is not None and not _exists(label) else []
         if gone:
@@ -95,14 +99,26 @@ def part_of(path: Path) -> Part:
     return part
 
 
-def placed(cell: str, home: Path) -> Path:
-    """The file that a cell of a list in the folder ``home`` names: from there or, if not, from the working folder."""
-    beside, here = home / cell, Path(cell)
-    if _exists(here) and not _exists(beside):
-        return here
-    plain = Path(os.path.normpath(beside))
-    # Without the way up and down again, unless that leads through a link to somewhere else.
-    return plain if ".." in beside.parts and _exists(plain) and plain.samefile(beside) else beside
+def placed(cell: str, home: Path, *others: Path) -> Path:
+    """The file that a cell of a list in the folder ``home`` names: from there, or where that is none, from ``others``.
+
+    The working folder is the last of them.
+    """
+    for folder in (home, *others, Path()):
+        if _exists(folder / cell):
+            return _plain(folder / cell)
+    return home / cell
+
+
+def homes(row: Mapping[str, str], home: Path) -> list[Path]:
+    """Where the relative paths of a row begin: at the folder of the list, and at the one that it was written into."""
+    return [home, *(Path(row[key]) for key in [WRITTEN_IN] if row.get(key))]
+
+
+def _plain(path: Path) -> Path:
+    """Without the way up and down again, unless that leads through a link to somewhere else."""
+    plain = Path(os.path.normpath(path))
+    return plain if ".." in path.parts and _exists(plain) and plain.samefile(path) else path
 
 
 def written(path: Path, home: Path) -> str:
@@ -110,9 +126,14 @@ def written(path: Path, home: Path) -> str:
     if path.is_absolute():
         return str(path)
     try:
-        return os.path.relpath(path, os.path.realpath(home))
+        return os.path.relpath(whole(path), os.path.realpath(home))
     except ValueError:  # another drive
         return str(path.absolute())
+
+
+def whole(path: Path) -> Path:
+    """From the root, and without ``..`` and links on the way; what is a link itself stays one."""
+    return Path(os.path.realpath(path.parent), path.name) if ".." in path.parts else path.absolute()
 
 
 def _exists(path: Path) -> bool:
