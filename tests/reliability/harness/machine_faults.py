@@ -21,6 +21,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from helpers import write_set
+from masksmith import files
 from reliability.harness import Outcome
 from reliability.harness.judging import Sound, judge, leftovers, snapshot
 from reliability.harness.warm import KINDS, Done, Fault, Warm, build
@@ -113,6 +114,11 @@ class Place:
             path.mkdir()
         for name, what in command.begin.items():
             shutil.copytree(self.path / what, self.out / name)
+
+    def left(self) -> dict[str, str]:
+        """All that commands have made, also what is hidden and what is remembered, with checksums."""
+        found = [path for root in (self.out, *self._caches) for path in sorted(root.rglob("*"))]
+        return {str(path): files.sha256(path.read_bytes()) if path.is_file() else "" for path in found}
 
     def run(self, command: Command, fault: Fault | None = None, more: Sequence[str] = ()) -> Done:
         """Do it."""
@@ -242,6 +248,7 @@ def _spread(trials: Sequence[Fault], many: int, seed: int) -> list[Fault]:
 
 def _try(place: Place, command: Command, sound: Sound, fault: Fault, counts: Counter[str]) -> list[str]:
     place.lay(command)
+    before = place.left()
     done = place.run(command, fault)
     said = judge(done, sound, place.out, place.path, fault.error)
     if "unlink" not in fault.kinds:
@@ -253,7 +260,7 @@ def _try(place: Place, command: Command, sound: Sound, fault: Fault, counts: Cou
     how = "trials survived by one sentence" if done.code else "trials survived by going on, with the same results"
     if not done.failed:
         how = "trials whose call did not come"
-    if done.code:
+    if done.code and place.left() != before:  # else it would be done as without a fault
         said += place.again(command, done)
     counts[how if not said else "trials not survived"] += 1
     return [f"{what} (at {done.first}; exit code {done.code}: {done.error.strip()[-500:]})" for what in said]
