@@ -18,6 +18,7 @@ from masksmith.classes import ClassTable
 from masksmith.data import dataset, doctor
 from masksmith.data.batches import PairReader
 from masksmith.data.dataset import Dataset
+from masksmith.errors import DataError
 from masksmith.recipe import DataSettings
 
 SCENES = scenes(6)
@@ -133,8 +134,9 @@ def test_a_list_in_parquet(tmp_path: Path) -> None:
         np.testing.assert_array_equal(reader.read(place)[1], BY_NAME[name].mask_HW)
 
 
-def test_cocos_own_layout(tmp_path: Path) -> None:
-    """train2017, val2017, annotations/instances_train2017.json, …"""
+@pytest.mark.parametrize("called", ["instances_{}2017", "trees_{}", "objects-{}-v2", "segmentsOf{}", "{}"])
+def test_cocos_own_layout(tmp_path: Path, called: str) -> None:
+    """train2017, val2017, annotations/instances_train2017.json, …; "trees" is no part called "tr"."""
     (tmp_path / "annotations").mkdir()
     parts = {"train": SCENES[:4], "val": SCENES[4:]}
     for split, part in parts.items():
@@ -142,13 +144,47 @@ def test_cocos_own_layout(tmp_path: Path) -> None:
         for scene in part:
             Image.fromarray(scene.pixels_HWC).save(tmp_path / f"{split}2017" / f"{scene.name}.png")
         named = [(scene, f"{scene.name}.png") for scene in part]
-        drawn.coco(named, tmp_path / "annotations" / f"instances_{split}2017.json")
+        word = split.title() if called.startswith("segments") else split
+        drawn.coco(named, tmp_path / "annotations" / f"{called.format(word)}.json")
     found, reader = read_all(tmp_path, KINDS["coco"])
     assert found.layout == "annotation table"
     for name, place in by_picture(found).items():
         assert BY_NAME[name] in parts[found.pairs[place].split]
         mask = in_order(reader.read(place)[1], reader.table, CLASSES, 3)
         agrees(mask, BY_NAME[name].mask_HW, KINDS["coco"])
+
+
+def test_two_files_for_the_pictures_of_one_part_are_told(tmp_path: Path) -> None:
+    """And neither is background in the other's place."""
+    (tmp_path / "annotations").mkdir()
+    (tmp_path / "train").mkdir()
+    for scene in SCENES[:2]:
+        Image.fromarray(scene.pixels_HWC).save(tmp_path / "train" / f"{scene.name}.png")
+    named = [(scene, f"{scene.name}.png") for scene in SCENES[:2]]
+    for what in ("cars", "people"):
+        drawn.coco(named, tmp_path / "annotations" / f"instances_train_{what}.json")
+    with pytest.raises(DataError, match="instances_train_cars.json.*instances_train_people.json"):
+        dataset.find(tmp_path, DataSettings())
+
+
+@pytest.mark.parametrize(
+    ("names", "parts"),
+    [(("Train", "Validation", "Test"), {"train", "val", "test"}), (("default",), {""})],
+)
+def test_lists_of_voc_as_tools_write_them(tmp_path: Path, names: tuple[str, ...], parts: set[str]) -> None:
+    lists = tmp_path / "ImageSets" / "Segmentation"
+    for folder in (tmp_path / "JPEGImages", tmp_path / "SegmentationClass", lists):
+        folder.mkdir(parents=True)
+    for number in range(3):
+        Image.fromarray(SCENES[number].pixels_HWC).save(tmp_path / "JPEGImages" / f"{number}.png")
+        Image.fromarray(SCENES[number].mask_HW).save(tmp_path / "SegmentationClass" / f"{number}.png")
+    for turn, name in enumerate(names):
+        (lists / f"{name}.txt").write_text("".join(f"{number}\n" for number in range(turn, 3, len(names))))
+    found = dataset.find(tmp_path, DataSettings())
+    assert {p.split for p in found.pairs} == parts
+    told = [str(f) for f in found.findings if "the lists name no part" in str(f)]
+    assert len(told) == (names == ("default",))
+    assert all("default.txt" in line for line in told)
 
 
 def write_georeferenced(root: Path) -> dict[str, npt.NDArray[np.uint16]]:

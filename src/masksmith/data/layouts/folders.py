@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
 from pathlib import Path
 
 from masksmith import images, labels
@@ -60,8 +62,8 @@ def splits_inside(root: Path) -> list[Part]:
         beside = child(masks, names)
         if beside is not None:
             found.append(two_folders(split, inside, beside))
-        elif table := _annotation_file(masks, names):
-            found.append(_with_table(split, inside, table))
+        elif tables := _annotation_files(masks, names):
+            found.append(_with_tables(split, inside, tables))
     if found:
         found[0].findings += left_beside(pictures, masks, found)
     return found
@@ -73,10 +75,10 @@ def annotation_table(root: Path) -> list[Part]:
     found = []
     for split, names in SPLIT_NAMES.items():
         pictures = child(root, names)
-        table = _annotation_file(folder, names) if folder is not None else None
-        if pictures is not None and table is not None:
+        tables = _annotation_files(folder, names) if folder is not None else []
+        if pictures is not None and tables:
             inside = child(pictures, IMAGE_NAMES)
-            found.append(_with_table(split, inside or pictures, table))
+            found.append(_with_tables(split, inside or pictures, tables))
     return found
 
 
@@ -170,17 +172,19 @@ def _add_single(found: Labels, name: str, path: Path, picture: Path) -> None:
         found.add(name, source)
 
 
-def _annotation_file(folder: Path, names: tuple[str, ...]) -> Path | None:
-    """The file for many pictures that names a split, instances before keypoints and captions."""
-    files = [
-        p
-        for p in visible(folder)
-        if p.is_file() and any(name in p.stem.lower() for name in names) and labels.annotation_reader(p)
-    ]
-    files.sort(key=lambda p: ("instance" not in p.stem.lower(), p.name))
-    return files[0] if files else None
+def _annotation_files(folder: Path, names: tuple[str, ...]) -> list[Path]:
+    """The files for many pictures that name a split in a word: instances before keypoints and captions, then its own."""
+    files = [p for p in visible(folder) if p.is_file() and _words(p.stem) & {*names} and labels.annotation_reader(p)]
+    ranks = [("instance" not in p.stem.lower(), p.stem.lower() not in names) for p in files]
+    return [p for p, rank in zip(files, ranks, strict=True) if rank == min(ranks)]
 
 
-def _with_table(split: str, pictures: Path, table: Path) -> Part:
+def _words(stem: str) -> set[str]:
+    """Of "instances_train2017" and "instancesTrain" each word, the former's last with and without its number."""
+    return {*re.split(r"[\W_]+", stem.lower()), *(w.lower() for w in re.findall(r"[A-Z]?[a-z]+|[A-Z]+", stem))}
+
+
+def _with_tables(split: str, pictures: Path, tables: Sequence[Path]) -> Part:
     by, findings = by_name(pictures_below(pictures), pictures)
-    return Part(split, pictures, table.parent, by, labels.collect([(table.stem, table)]), findings=findings)
+    found = labels.collect([(table.stem, table) for table in tables])
+    return Part(split, pictures, tables[0].parent, by, found, findings=findings)

@@ -37,10 +37,14 @@ def voc(root: Path) -> list[Part]:
     lists = child(sets, ("segmentation",)) or sets if sets is not None else None
     whole = two_folders("", pictures, masks)
     if lists is not None:
+        files = {p.name.lower(): p for p in visible(lists) if p.suffix.lower() == ".txt" and p.is_file()}
         for split, names in SPLIT_NAMES.items():
             for name in names:
-                if (file := lists / f"{name}.txt").is_file():
+                if (file := files.get(f"{name}.txt")) is not None:
                     _take_list(whole, file, split)
+        if files and not whole.splits:
+            told = f"the lists name no part, so that all pictures count and parts are drawn: {listed(p.name for p in files.values())}"
+            whole.findings.append(note("layout", told, lists, tuple(files.values())))
     if whole.splits:  # most pictures of VOC have boxes only; the lists say which have masks
         rest = {name: files[0] for name, files in whole.pictures.items() if name not in whole.splits}
         drawn = [file for name, file in rest.items() if name in whole.labels.by_name or whole.labels.of_picture(file)]
