@@ -69,6 +69,7 @@ def test_what_it_finds_is_kept_and_applied(run: Path, data: Path, tmp_path: Path
     assert f"Kept in {run}/cleanup.yaml" in out
     text = (run / "cleanup.yaml").read_text()
     assert modelfile.read(run).checksum in text
+    assert "which of the three steps are taken was decided by these figures" in " ".join(text.split())
 
     tuned = masks(run, data, tmp_path / "tuned")
     told = capsys.readouterr().out
@@ -139,6 +140,12 @@ def test_thresholds_reach_a_picture_that_is_larger_than_memory(
     found = [tifffile.imread(path) for path in (tmp_path / "out").glob("*_mask.tif")]
     assert len(found) == 3
     assert all((mask == 1).all() for mask in found)
+
+
+@pytest.mark.skipif(not Path("/proc/self").is_dir(), reason="a folder that not even root may write to is of Linux")
+def test_a_folder_that_cannot_be_written_is_told_before_anything_is_read(capsys: Capture) -> None:
+    assert main(["tune", "/proc/self", "--device", "cpu"]) == 3
+    assert "expected a place that can be written to" in capsys.readouterr().err
 
 
 def test_what_cannot_be_tuned_is_one_sentence(run: Path, data: Path, tmp_path: Path, capsys: Capture) -> None:

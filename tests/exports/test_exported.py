@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -12,9 +13,11 @@ from exports.runs import write_run
 from helpers import write_image
 from masksmith.cli import main
 from masksmith.errors import DataError, EnvironmentFault, RunError
+from masksmith.events import Listener
 from masksmith.exports import writing
 from masksmith.exports.writing import Written
 from masksmith.inference import exported, segmenter
+from masksmith.report import evaluation
 
 
 def agree(file: Path, run: Path, pixels: np.ndarray, tta: str = "none") -> None:
@@ -51,6 +54,28 @@ def test_the_command_line_takes_it_in_the_place_of_a_run(
     found = np.asarray(Image.open(tmp_path / "masks" / "p_mask.png"))
     wanted = segmenter.load(run, device="cpu", precision="fp32").segment(pixels).mask_HW
     assert (found == wanted).mean() > 0.999
+
+
+class Heard(Listener):
+    def __init__(self) -> None:
+        self.said: list[str] = []
+
+    def message(self, text: str) -> None:
+        self.said.append(text)
+
+
+@pytest.mark.parametrize(("place", "scored"), [("", 2), ("exports", 2), ("exports/name/1", 2), ("../elsewhere", 6)])
+def test_it_is_scored_by_the_parts_of_the_run_above_it(
+    written: dict[str, Written], run: Path, tmp_path: Path, place: str, scored: int
+) -> None:
+    home = shutil.copytree(run, tmp_path / "run", ignore=shutil.ignore_patterns("exports"))
+    (home / place).mkdir(parents=True, exist_ok=True)
+    file = Path(shutil.copy(written["onnx"].path, home / place / "model.onnx"))
+    for part in (run.parent / "data").iterdir():
+        shutil.copytree(part, tmp_path / "flat", dirs_exist_ok=True)
+    heard = Heard()
+    evaluation.evaluate(file, tmp_path / "flat", split="test", listener=heard)
+    assert f"{scored} pictures to score" in heard.said
 
 
 def test_without_padding_windows_bring_their_own(tmp_path: Path) -> None:

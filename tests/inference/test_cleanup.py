@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ from masksmith.classes import ClassTable, Entry
 from masksmith.errors import InputError, RecipeError
 from masksmith.inference.cleanup import CleanupSettings, clean
 from masksmith.inference.prediction import Prediction
-from masksmith.keys import join_layers
+from masksmith.keys import IGNORE, join_layers
 
 
 def table(*names: str, overlapping: bool = False) -> ClassTable:
@@ -154,6 +155,26 @@ def test_classes_that_overlap_are_cleaned_each_by_itself() -> None:
     assert not got.layer(0)[0, 8]
     assert got.layer(0).sum() == 49
     assert clean(prediction, CleanupSettings()).mask_HW.tolist() == prediction.mask_HW.tolist()
+
+
+def test_confidence_is_that_of_the_class_in_the_cleaned_mask() -> None:
+    mask = np.ones((8, 8))
+    mask[4, 4], mask[0, 0] = 2, 0
+    raw = of(mask, "background", "a", "b", second=1)
+    got = clean(raw, CleanupSettings(min_object_px=4, thresholds={"a": 0.9}))
+    changed = got.mask_HW != mask
+    assert changed.any()
+    assert not changed.all()
+    wanted = [[raw.probabilities_KHW[got.mask_HW[y, x], y, x] for x in range(8)] for y in range(8)]
+    np.testing.assert_array_equal(got.confidence_HW, np.array(wanted, np.float32))
+    assert got.confidence_HW[4, 4] != raw.confidence_HW[4, 4] == np.float32(0.6)
+    p = np.array([[[0.7, 0.6, 0.2]], [[0.3, 0.4, 0.8]]], np.float32)
+    two = Prediction(p.argmax(axis=0).astype(np.uint8), p, np.zeros((1, 3, 1), np.uint8), table("no", "yes"))
+    np.testing.assert_array_equal(two.confidence_HW, p.max(axis=0))
+    cleaned = clean(two, CleanupSettings(thresholds={"yes": 0.4}))
+    np.testing.assert_array_equal(cleaned.confidence_HW, np.array([[0.7, 0.4, 0.8]], np.float32))
+    ignored = replace(two, mask_HW=np.array([[IGNORE, 0, 1]], np.uint8))
+    np.testing.assert_array_equal(ignored.confidence_HW, np.array([[0, 0.6, 0.8]], np.float32))
 
 
 def test_what_is_no_pixel_is_neither_changed_nor_a_neighbour() -> None:

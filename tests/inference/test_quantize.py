@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import numpy as np
 import pytest
@@ -104,6 +106,16 @@ def test_the_file_tells_what_it_is(run: Path) -> None:
     kinds = {node.op_type for node in model.graph.node}
     assert {"QuantizeLinear", "DequantizeLinear"} <= kinds
     assert [tensor for tensor in model.graph.initializer if tensor.data_type == onnx.TensorProto.INT8]
+
+
+def test_a_package_of_another_name_costs_no_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert choosing.version("torch")
+    monkeypatch.setattr(quantization, "_MODULES", ("onnx", "onnxruntime-of-another-kind"))
+    network = SimpleNamespace(model=SimpleNamespace(checksum="abc"))
+    versions = quantization._about(cast(Segmenter, network), [], 3)["versions"]
+    assert isinstance(versions, dict)
+    assert versions["onnx"]
+    assert versions["onnxruntime-of-another-kind"] == ""
 
 
 def test_it_is_used_by_name_alone(run: Path, data: Path) -> None:

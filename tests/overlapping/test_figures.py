@@ -13,6 +13,7 @@ from masksmith.classes import ClassTable, Entry
 from masksmith.data.augment import Aim, draw_crop, warp
 from masksmith.data.preprocessing import from_statistics
 from masksmith.inference.answering import choose
+from masksmith.inference.cleanup import CleanupSettings, clean
 from masksmith.inference.prediction import Prediction
 from masksmith.keys import IGNORED_BIT
 from masksmith.losses import LOSSES
@@ -110,6 +111,9 @@ def test_a_prediction_says_where_each_class_is() -> None:
     assert found.layers_KHW.tolist() == [[[False, True, False, True]], [[False, False, True, True]]]
     assert found.shares() == {"a": 0.5, "b": 0.5}
     np.testing.assert_allclose(found.confidence_HW, [[0.8, 0.8, 0.5, 0.6]])
+    cleaned = clean(found, CleanupSettings(thresholds={"a": 0.7, "b": 0.15}))
+    assert cleaned.mask_HW.tolist() == [[0, 3, 2, 2]]
+    np.testing.assert_allclose(cleaned.confidence_HW, [[0.8, 0.2, 0.5, 0.4]])
     assert found.color_HW3.tolist() == [[[0, 0, 0], [200, 0, 0], [0, 200, 0], [100, 100, 0]]]
 
 

@@ -45,6 +45,17 @@ def test_every_chart_is_a_picture() -> None:
         assert min(size_of(png)) > 100
 
 
+def test_a_confusion_matrix_of_very_many_classes_is_no_larger_than_of_forty() -> None:
+    sizes = {}
+    for count in (30, 40, 41, 255):
+        counts = Confusion(count)
+        mask = np.arange(count, dtype=np.uint8)[None]
+        counts.add(mask, mask)
+        sizes[count] = size_of(figures.confusion(summarize(counts, [f"class {k}" for k in range(count)])))
+    assert sizes[30] < sizes[40] == sizes[41] == sizes[255]
+    assert max(sizes[40]) < 2500
+
+
 def test_names_with_dollars_are_no_mathematics() -> None:
     table = ClassTable(make_entries(["$1%$", r"a\$_$"]))
     counts = Confusion(2)

@@ -200,7 +200,25 @@ def test_masks_are_cleaned_as_the_run_says(run: Path, tmp_path: Path) -> None:
     assert wanted != render("npy", found)["mask.npy"]
     with Serving(folder) as serving:
         assert serving.post(encoded(picture()), "npy").content == wanted
+        layers = cv2.imdecode(np.frombuffer(serving.post(encoded(picture()), "layers").content, np.uint8), -1)
+        p_HW = np.take_along_axis(found.probabilities_KHW, layers[None, ..., 2].astype(int), axis=0)[0]
+        np.testing.assert_array_equal(layers[..., 1], np.round(p_HW * 255))
         assert "400 px" in serving.get("/v1/model").json()["cleanup"]
+
+
+def test_a_choice_for_another_network_is_told_at_the_start(
+    run: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder = shutil.copytree(run, tmp_path / "stale")
+    checksum = masksmith.load(run, device="cpu").model.checksum
+    for chosen_for, lines in ((checksum, []), ("0" * 64, ["was chosen for another network and is not applied"])):
+        caplog.clear()
+        kept.write(Run(folder).cleanup_file, chosen_for, CleanupSettings(min_object_px=400), {})
+        with Serving(folder) as serving:
+            assert bool(serving.get("/v1/model").json()["cleanup"]) != bool(lines)
+        told = [record.getMessage() for record in caplog.records if record.name == "masksmith.service"]
+        assert len(told) == len(lines)
+        assert all(line in one for line, one in zip(lines, told, strict=True))
 
 
 def test_32_at_a_time_get_each_its_own(serving: Serving, run: Path) -> None:

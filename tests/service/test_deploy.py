@@ -45,6 +45,9 @@ def test_no_secret_and_no_moving_version(name: str) -> None:
 
 
 def test_the_dockerfile() -> None:
+    asked = re.search(r"docker run .*\n.*--stop-timeout (\d+) ", text("Dockerfile"))
+    assert asked
+    assert int(asked[1]) >= LONGEST_S
     lines = [line for line in text("Dockerfile").replace("\\\n", " ").splitlines() if line and line[0] != "#"]
     stages: dict[str, tuple[str, list[str]]] = {}
     for line in lines:

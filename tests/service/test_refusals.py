@@ -128,6 +128,12 @@ def test_a_body_that_does_not_come(serving: Serving) -> None:
     assert b"within 0.3 seconds" in got
 
 
+def test_what_is_no_http_is_answered_in_plain_text(serving: Serving) -> None:
+    got = talk(serving, b"nothing of the kind\r\n\r\n")
+    assert got.startswith(b"HTTP/1.1 400 ")
+    assert b"content-type: text/plain" in got.lower()
+
+
 def test_too_many_bytes_with_and_without_a_length(serving: Serving) -> None:
     much = bytes(300_000)
 

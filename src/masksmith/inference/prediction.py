@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from masksmith.classes import U8, ClassTable
 from masksmith.images import GeoReference
-from masksmith.keys import Mask, split_layers
+from masksmith.keys import Mask, is_ignored, split_layers
 
 
 @dataclass(frozen=True)
@@ -32,12 +32,19 @@ class Prediction:
 
     @property
     def confidence_HW(self) -> npt.NDArray[np.float32]:
-        """The probability of the class that was chosen; where classes overlap that of the least sure answer."""
+        """The probability of the mask's class, also where cleaning has chosen another than the most probable one.
+
+        Where classes overlap that of the least sure answer, yes or no; 0 where the mask is ignored.
+        """
+        p_KHW = self.probabilities_KHW
         if self.table.overlapping:
-            least: npt.NDArray[np.float32] = np.maximum(self.probabilities_KHW, 1 - self.probabilities_KHW).min(axis=0)
-            return least
-        best: npt.NDArray[np.float32] = self.probabilities_KHW.max(axis=0)
-        return best
+            least_HW: npt.NDArray[np.float32] = np.where(self.layers_KHW, p_KHW, 1 - p_KHW).min(axis=0)
+            return least_HW
+        ignored_HW = is_ignored(self.mask_HW)
+        index_HW = np.where(ignored_HW, np.uint8(0), self.mask_HW)
+        chosen_HW: npt.NDArray[np.float32] = np.take_along_axis(p_KHW, index_HW[None], axis=0)[0]
+        chosen_HW[ignored_HW] = 0
+        return chosen_HW
 
     @property
     def layers_KHW(self) -> npt.NDArray[np.bool_]:

@@ -1,7 +1,7 @@
 """Choose how masks are cleaned from pictures whose truth is known: thresholds, regions, holes.
 
-Rule: what is told of a choice was measured on pictures that had no part in it; a step that does not help
-there is left out, and the same pictures give the same choice.
+Rule: what is told of a choice was measured on pictures that had no part in it, but for which of the three steps
+are taken: one that does not help there is left out. The same pictures give the same choice.
 """
 
 from __future__ import annotations

@@ -18,6 +18,7 @@ from masksmith.inference import evaluate as scoring
 from masksmith.inference import kept
 from masksmith.inference.answering import Answering
 from masksmith.inference.cleanup import CleanupSettings
+from masksmith.inference.exported import SUFFIX
 from masksmith.inference.segmenter import load
 from masksmith.metrics import Figures, summarize
 from masksmith.recipe import DataSettings
@@ -25,6 +26,8 @@ from masksmith.report import summary
 from masksmith.run import Run
 
 _SPLITS = (*SPLITS, "all")
+# How far above an exported file its run is looked for: RUN/exports/NAME/1/model.onnx.
+_LEVELS = 4
 
 
 def evaluate(  # noqa: PLR0913 - six of them are keyword-only options
@@ -42,7 +45,7 @@ def evaluate(  # noqa: PLR0913 - six of them are keyword-only options
     """Score a run on pictures with masks, at the masks' own resolution.
 
     Args:
-        run: the run folder, or a model file.
+        run: the run folder, a model file, or an exported ONNX file, which has the parts of the run above it.
         data: a data set; None for the one of the training.
         split: "train", "val", "test" or "all". A folder that is not split keeps the parts that its
             pictures had in the training, by their path or else by their name; pictures that were not in it
@@ -63,7 +66,7 @@ def evaluate(  # noqa: PLR0913 - six of them are keyword-only options
     segmenter = load(run, device=device)
     settings = settings or DataSettings()
     wanted = _cleanup(Path(run), segmenter, cleanup, split, listener)
-    found = find(Run.of(Path(run)), data, settings, listener)
+    found = find(_home(Path(run)), data, settings, listener)
     pairs = _part(found, split)
     table = segmenter.model.table
     listener.message(f"{len(pairs)} picture{'s' if len(pairs) > 1 else ''} to score")
@@ -102,6 +105,15 @@ def _refuse_idle(settings: DataSettings) -> None:
             received="neither DATA nor --images, so that the pairs of the training are taken",
             remedy="name the folder of pictures with --images DIR, or leave it out",
         )
+
+
+def _home(path: Path) -> Run:
+    """The run whose parts are meant: of an exported file the one above it, if there is one."""
+    if path.suffix.lower() == SUFFIX:
+        for folder in list(path.resolve().parents)[:_LEVELS]:
+            if Run(folder).recipe_file.is_file():
+                return Run(folder)
+    return Run.of(path)
 
 
 def _cleanup(run: Path, segmenter: Answering, word: str, split: str, listener: Listener) -> CleanupSettings | None:

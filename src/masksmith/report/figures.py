@@ -19,6 +19,8 @@ from masksmith.outputs.overlay import blend, show, tints
 _RIGHT, _EXTRA, _MISSED, _OUT = (235, 235, 235), (213, 94, 0), (0, 114, 178), (160, 160, 160)
 _WRONG = (204, 60, 60)
 _INK = "#222222"
+# The side of a confusion matrix grows up to so many classes: with 255 it would have 185 megapixels.
+_MOST_SIDE = 40
 
 
 def curves(log: Sequence[Mapping[str, float | None]]) -> bytes:
@@ -39,12 +41,13 @@ def curves(log: Sequence[Mapping[str, float | None]]) -> bytes:
 
 
 def confusion(figures: Figures) -> bytes:
-    """The confusion matrix, each row (true class) in percent."""
+    """The confusion matrix, each row (true class) in percent; of very many classes only some are named."""
     counts = np.array(figures.confusion, float)
     rows = counts.sum(axis=1, keepdims=True)
     share = np.divide(counts, rows, out=np.zeros_like(counts), where=rows > 0)
     size = len(figures.classes)
-    figure = Figure(figsize=(2.4 + 0.55 * size, 1.9 + 0.5 * size), layout="constrained")
+    side, every = min(size, _MOST_SIDE), -(-size // _MOST_SIDE)
+    figure = Figure(figsize=(2.4 + 0.55 * side, 1.9 + 0.5 * side), layout="constrained")
     axes = figure.subplots()
     axes.imshow(share, cmap="Blues", vmin=0, vmax=1)
     if size <= 24:  # more numbers than these cannot be read
@@ -59,9 +62,9 @@ def confusion(figures: Figures) -> bytes:
                     fontsize=8,
                     color="white" if share[y, x] > 0.55 else _INK,
                 )
-    names = [_plain(name) for name in figures.classes]
-    axes.set_xticks(range(size), names, rotation=45, ha="right", fontsize=8)
-    axes.set_yticks(range(size), names, fontsize=8)
+    places, names = range(0, size, every), [_plain(name) for name in figures.classes[::every]]
+    axes.set_xticks(places, names, rotation=45, ha="right", fontsize=8)
+    axes.set_yticks(places, names, fontsize=8)
     axes.set_xlabel("predicted")
     axes.set_ylabel("true (rows in %)")
     return _png(figure)

@@ -10,7 +10,6 @@ import math
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from importlib import metadata
 from pathlib import Path
 
 import numpy as np
@@ -25,7 +24,7 @@ from masksmith.inference import ensemble, runtimes
 from masksmith.inference import evaluate as scoring
 from masksmith.inference import quantize as making
 from masksmith.inference.answering import choose
-from masksmith.inference.runtimes import RUNTIMES, Setup, int8, measuring
+from masksmith.inference.runtimes import RUNTIMES, Setup, choosing, int8, measuring
 from masksmith.inference.runtimes.measuring import Measured
 from masksmith.inference.segmenter import Segmenter
 from masksmith.metrics import summarize
@@ -227,5 +226,5 @@ def _about(segmenter: Segmenter, rows: Sequence[Row], pictures: int) -> dict[str
         "model": segmenter.model.checksum,
         "validation_miou": {row.name: row.miou for row in rows if row.miou is not None},
         "validation_pictures": pictures,
-        "versions": {name: metadata.version(name) for name in ("masksmith", "torch", *_MODULES)},
+        "versions": {name: choosing.version(name) for name in ("masksmith", "torch", *_MODULES)},
     }

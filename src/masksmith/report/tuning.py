@@ -95,6 +95,8 @@ def _folder(path: Path, *, overwrite: bool) -> Run:
             received="an earlier choice",
             remedy="give --overwrite to choose anew",
         )
+    if path.is_dir():  # what is no folder is told when the network is loaded
+        files.check_writable(path)
     return folder
 
 
@@ -113,7 +115,8 @@ def _validation(found: Dataset) -> list[Pair]:
 def _measured(tuned: Tuned) -> Mapping[str, Any]:
     """For whoever reads the file."""
     return {
-        "how": "chosen on one half of the pictures and judged on the other, both ways",
+        "how": "chosen on one half of the pictures and judged on the other, both ways; "
+        "which of the three steps are taken was decided by these figures",
         "pictures": tuned.pictures,
         "miou": _change(tuned.before.mean["iou"], tuned.after.mean["iou"]),
         "iou": {name: _change(before, after) for name, before, after in iou_by_class(tuned.before, tuned.after)},

@@ -5,6 +5,7 @@ Rule: a name is looked up in a table; it never leads to a file.
 
 from __future__ import annotations
 
+import logging
 import os
 import threading
 from collections.abc import Sequence
@@ -26,6 +27,8 @@ from masksmith.service import answers
 from masksmith.service.faults import Busy, Unknown
 from masksmith.service.schema import ClassAbout, Limits, ModelAbout
 from masksmith.service.settings import Settings
+
+_LOG = logging.getLogger("masksmith.service")
 
 # Side of the made picture that each network answers for before it is asked: the first answer takes longer.
 _WARMING_PX = 64
@@ -98,7 +101,9 @@ class Models:
             picture = np.zeros((_WARMING_PX, _WARMING_PX, seen.channels), seen.dtype)
             for _ in lanes.shares():
                 loaded.segment(picture)
-            cleaning, _ = kept.settings(Run.of(run).cleanup_file, loaded)
+            cleaning, said = kept.settings(Run.of(run).cleanup_file, loaded)
+            if said and cleaning == CleanupSettings():  # there is a choice, but for another network
+                _LOG.warning("masksmith: %s.", said)
             self._loaded[name] = Loaded(name, loaded, cleaning)
         self._ready.set()
 

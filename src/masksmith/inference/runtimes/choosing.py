@@ -164,7 +164,7 @@ def _guarded(answer: Answer, safe: Answer) -> Answer:
 
 def _key(network: UNet, setup: Setup, names: Sequence[str]) -> str:
     """What must be as it was for a choice to be believed: the machine, the libraries, the network."""
-    machine = [*map(_version, _VERSIONED), _processor(), str(torch.get_num_threads()), *names]
+    machine = [*map(version, _VERSIONED), _processor(), str(torch.get_num_threads()), *names]
     digest = hashlib.sha256("\n".join([*machine, repr(setup), network.padding, repr(network)]).encode())
     for name, tensor in sorted(network.state_dict().items()):
         digest.update(name.encode())
@@ -172,7 +172,8 @@ def _key(network: UNet, setup: Setup, names: Sequence[str]) -> str:
     return digest.hexdigest()
 
 
-def _version(package: str) -> str:
+def version(package: str) -> str:
+    """Of an installed package; "" where it is another of that module, as onnxruntime-gpu, or not installed."""
     try:
         return metadata.version(package)
     except metadata.PackageNotFoundError:
