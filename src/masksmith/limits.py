@@ -36,6 +36,10 @@ MAX_TILES_SPARE_BYTES = 2**28
 # pictures, and parsing takes about six times its size in memory.
 MAX_ANNOTATION_BYTES = 2**30
 
+# Such files that stay parsed at the same time, by their bytes: one of the largest, or those of all parts and of many
+# folders, whose pictures are asked for in turns.
+MAX_PARSED_BYTES = 2**30
+
 # Share of the free memory that decoded pictures may take before they are read anew each time:
 # the other half is for the network, whose activations are larger than the pictures.
 CACHE_MEMORY_SHARE = 0.5

@@ -167,6 +167,17 @@ def tiles_by_two_numbers(root: Path) -> None:
     _tiles(root, "map_{r:02}_{c:02}", Style(picture="16 bits", size=(64, 64)))
 
 
+@starts_from(Style("flat", seed=75))
+def torn_patient(root: Path, made: list[Made]) -> None:
+    """A list that puts one picture of a patient into training and the other into validation."""
+    rows = ["image,mask,split,group"]
+    for number, one in enumerate(made):
+        patient = "p3" if number in {3, 14} else f"p{number}"
+        cells = (one.image.relative_to(root), one.mask.relative_to(root), "train" if number < 12 else "val", patient)
+        rows.append(",".join(map(str, cells)))
+    (root / "list.csv").write_text("\n".join(rows))
+
+
 def one_picture(root: Path) -> None:
     lay(root, Style("flat", count=1, seed=81))
 

@@ -141,3 +141,12 @@ def test_whatever_the_bytes_the_answer_is_names_or_one_sentence(
     (root / "codes.txt").write_text("sky\n")
     with suppress(DataError):
         classfiles.find(root, DEFAULT)
+
+
+def test_classes_txt_names_the_regions_of_yolo_and_no_values(tmp_path: Path) -> None:
+    (tmp_path / "classes.txt").write_text("cat\ndog\n")
+    assert classfiles.find(tmp_path, DEFAULT, {"yolo"}) == (None, None)
+    for readers in ({"picture"}, {"yolo", "picture"}, set()):
+        entries, _ = classfiles.find(tmp_path, DEFAULT, readers)
+        assert entries is not None
+        assert [e.name for e in entries] == ["cat", "dog"]

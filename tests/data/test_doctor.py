@@ -291,3 +291,66 @@ def test_the_only_two_pictures_are_drawn_one_by_one_though_related(tmp_path: Pat
     assert sorted(p.split for p in found.dataset.pairs) == ["train", "val"]
     assert "leak" in {f.kind for f in found.findings}
     assert found.faults == []
+
+
+def listed(root: Path, groups: dict[int, str], splits: dict[int, str], count: int = 10) -> Path:
+    """A list of pictures that are strangers, with groups and parts by their number."""
+    write_set(root, parts=("",), count=count)
+    rows = [f"images/{n}.png,masks/{n}.png" for n in (f"picture_{i:02}" for i in range(count))]
+    cells = [f"{row},{splits.get(i, '')},{groups.get(i, '')}" for i, row in enumerate(rows)]
+    path = root / "list.csv"
+    path.write_text("\n".join(["image,mask,split,group", *cells]))
+    return path
+
+
+@pytest.mark.parametrize("settings", [{}, {"folds": 2}])
+def test_copies_stay_together_though_a_group_is_named(tmp_path: Path, settings: dict[str, int]) -> None:
+    path = listed(tmp_path, {0: "a"}, {}, 12)
+    for number in range(2, 12, 2):
+        copy_pair(tmp_path, f"picture_{number:02}", tmp_path, f"picture_{number + 1:02}")
+    found = checked(path, **settings)
+    split = [p.split for p in found.dataset.pairs]
+    assert split[2::2] == split[3::2]
+    assert set(split) >= {"train", "val"}
+    assert "leak" not in {f.kind for f in found.findings}
+
+
+def test_groups_that_share_a_picture_go_to_one_part(tmp_path: Path) -> None:
+    path = listed(tmp_path, {0: "a", 1: "a", 2: "b", 3: "b", 8: "c", 9: "c"}, {}, 12)
+    copy_pair(tmp_path, "picture_01", tmp_path, "picture_02")
+    copy_pair(tmp_path, "picture_04", tmp_path, "picture_08")
+    found = checked(path)
+    pairs = found.dataset.pairs
+    assert [p.group for p in pairs] == ["a + b"] * 4 + ["c", "", "", "", "c", "c", "", ""]
+    assert len({p.split for p in pairs[:4]}) == len({pairs[i].split for i in (4, 8, 9)}) == 1
+    assert {f.kind for f in found.findings} & {"leak", "torn group"} == set()
+
+
+@pytest.mark.parametrize("settings", [{}, {"folds": 2}])
+def test_pictures_without_a_part_follow_their_group(tmp_path: Path, settings: dict[str, int]) -> None:
+    found = checked(listed(tmp_path, {0: "a", 1: "a", 2: "a", 3: "b", 4: "b"}, {0: "test"}), **settings)
+    split = [p.split for p in found.dataset.pairs]
+    assert (split[:3], split.count("test")) == (["test"] * 3, 3)
+    assert split[3] == split[4]
+    assert "pictures without a part that follow their group: 2" in [f.received for f in found.findings]
+    assert "torn group" not in {f.kind for f in found.findings}
+
+
+def test_a_group_in_two_parts_is_told(tmp_path: Path) -> None:
+    found = checked(listed(tmp_path, {0: "a", 1: "a", 2: "a", 3: "b"}, {0: "test", 1: "train"}))
+    (torn,) = [f for f in found.findings if f.kind == "torn group"]
+    assert torn.severity == "warning"
+    assert "1 times: a" in torn.received
+    assert set(torn.files) == {tmp_path / f"images/picture_{n:02}.png" for n in range(3)}
+
+
+def test_a_table_that_tears_a_group_is_told(tmp_path: Path) -> None:
+    path = listed(tmp_path, {0: "a", 1: "a"}, {})
+    whole = checked(path)
+    table = tmp_path / "edited" / "split.csv"
+    table.parent.mkdir()
+    part = next(p.split for p in whole.dataset.pairs if p.group)
+    text = whole.dataset.to_csv(table.parent)
+    table.write_text(text.replace(f"picture_00,{part},a", f"picture_00,{'val' if part == 'train' else 'train'},a"))
+    assert "torn group" not in {f.kind for f in whole.findings}
+    assert "torn group" in {f.kind for f in checked(path, split=str(table)).findings}

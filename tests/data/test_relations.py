@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -13,7 +15,7 @@ from hypothesis import strategies as st
 
 from helpers import write_image
 from masksmith.data import relations
-from masksmith.data.overview import survey
+from masksmith.data.overview import Overview, survey
 from masksmith.data.pairing import Pair
 from masksmith.data.relations import Relation
 from masksmith.data.scan import scan
@@ -35,15 +37,21 @@ class Made:
         self.root = root
         self.names: list[str] = []
         self.paths: list[Path] = []
+        self.splits: dict[str, str] = {}
         self.mask = write_image(root / "mask.png", np.array([[0, 1]], np.uint8))
 
     def add(self, name: str, pixels: np.ndarray, ending: str = ".png") -> None:
         self.names.append(name)
         self.paths.append(write_image(self.root / (name + ending), pixels))
 
+    def view(self) -> Overview:
+        mask, splits = LabelSource((self.mask,)), self.splits
+        pairs = [Pair(n, (p,), mask, splits.get(n, "")) for n, p in zip(self.names, self.paths, strict=True)]
+        return survey(scan(pairs, kept=False), None)
+
     def found(self) -> set[tuple[str, str, str]]:
-        pairs = [Pair(n, (p,), LabelSource((self.mask,))) for n, p in zip(self.names, self.paths, strict=True)]
-        met = relations.find(survey(scan(pairs, kept=False), None))
+        met, told = relations.find(self.view())
+        assert told == []
         return {(r.kind, *sorted((self.names[r.first], self.names[r.second]))) for r in met}
 
 
@@ -96,6 +104,69 @@ def test_three_copies_are_one_group(made: Made) -> None:
     assert {name for _, *both in made.found() for name in both} == {"one", "two", "three"}
 
 
+def test_all_copies_of_a_set_that_is_full_of_them_are_joined(tmp_path: Path) -> None:
+    out = Made(tmp_path)
+    for seed in range(30):
+        for more in range(10):
+            noise = np.random.default_rng(more).normal(5 * more, 3, (48, 48))
+            out.add(f"p{seed}_{more}", np.clip(texture(seed, (48, 48)) + noise, 0, 255).astype(np.uint8))
+    met, told = relations.find(out.view())
+    groups = relations.groups(met, 300)
+    assert [groups[10 * seed : 10 * seed + 10] for seed in range(30)] == [[10 * seed] * 10 for seed in range(30)]
+    assert (len(met), told) == (270, [])
+
+
+def test_copies_that_are_the_same_leave_room_for_others(tmp_path: Path) -> None:
+    out = Made(tmp_path)
+    for number in range(30):  # 435 pairs
+        out.add(f"same{number}", texture(0))
+    for seed in range(1, 15):
+        out.add(f"other{seed}", texture(seed))
+    out.add("again", (0.6 * texture(7) + 40).astype(np.uint8))
+    assert {found for found in out.found() if found[0] == "near copy"} == {("near copy", "again", "other7")}
+
+
+def test_across_parts_each_near_copy_is_told_and_within_one_they_are_joined(made: Made) -> None:
+    for name, change in (("two", 20), ("three", 30), ("four", 40)):
+        made.add(name, np.clip(texture(0) + float(change), 0, 255).astype(np.uint8))
+    made.splits = {"one": "test", "two": "val"}
+    both = itertools.combinations(sorted(["one", "two", "three", "four"]), 2)
+    assert made.found() == {("near copy", *names) for names in both}
+
+
+def test_copies_without_a_part_are_joined_without_that_in_another(made: Made) -> None:
+    for name in ("two", "three"):
+        made.add(name, texture(0))
+    made.splits = {"one": "test"}
+    assert made.found() == {("copy", "one", "two"), ("copy", "one", "three"), ("copy", "three", "two")}
+
+
+def test_too_many_that_look_alike_are_told(tmp_path: Path) -> None:
+    out = Made(tmp_path)
+    y, x = np.mgrid[-1:1:64j, -1:1:64j]
+    kinds = (np.hypot(y, x) < 0.5, abs(y + x) < 0.3)
+    for seed in range(60):  # two kinds of scene: 870 pairs that are alike when small
+        out.add(f"p{seed}", np.clip(0.3 * texture(seed, (64, 64)) + 150 * kinds[seed % 2], 0, 255).astype(np.uint8))
+    met, (told,) = relations.find(out.view())
+    assert (met, told.kind, told.severity) == ([], "not compared", "note")
+    assert 460 <= int(told.received.split(" likely near copies were not compared")[0]) <= 470
+
+
+def test_many_pictures_of_one_place_are_joined_by_few_relations(tmp_path: Path) -> None:
+    out = Made(tmp_path)
+    for number in range(40):
+        out.add(f"day{number}", texture(number, (32, 32)))
+        out.splits[f"day{number}"] = "val" if number < 10 else "train"
+    view = out.view()
+    view.rows = [row and replace(row, bounds=(0.0, 0.0, 10.0, 10.0), epsg=32633) for row in view.rows]
+    met, _ = relations.find(view)
+    assert {r.kind for r in met} == {"scene"}
+    assert set(relations.groups(met, 40)) == {0}
+    across = [r for r in met if (r.first < 10) != (r.second < 10)]
+    assert {n for r in across for n in (r.first, r.second)} == set(range(40))
+    assert len(met) < 2 * 40
+
+
 @pytest.mark.parametrize("dtype", ["uint8", "uint16", "float32"])
 def test_crops_that_overlap_are_one_scene(tmp_path: Path, dtype: str) -> None:
     whole = texture(50, (300, 300)).astype(dtype)
@@ -128,6 +199,17 @@ def test_tiles_that_continue_each_other_are_neighbours(tmp_path: Path, name: str
     beside = {(label[r, c], label[r, c + 1]) for r in range(3) for c in range(2)}
     below = {(label[r, c], label[r + 1, c]) for r in range(2) for c in range(3)}
     assert out.found() == {("tiles", *sorted(both)) for both in beside | below}
+
+
+def test_tiles_of_one_name_in_several_folders_are_neighbours_in_each(tmp_path: Path) -> None:
+    out = Made(tmp_path)
+    for seed, folder in enumerate("AB"):
+        whole = cv2.GaussianBlur(texture(60 + seed, (160, 160)), (0, 0), 2.0)
+        for r in range(2):
+            for c in range(2):
+                out.add(f"{folder}/tile_{r}_{c}", whole[80 * r : 80 * r + 80, 80 * c : 80 * c + 80])
+    beside = [("0_0", "0_1"), ("1_0", "1_1"), ("0_0", "1_0"), ("0_1", "1_1")]
+    assert out.found() == {("tiles", f"{f}/tile_{a}", f"{f}/tile_{b}") for f in "AB" for a, b in beside}
 
 
 def test_numbers_in_names_make_no_tiles(tmp_path: Path) -> None:

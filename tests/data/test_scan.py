@@ -180,6 +180,14 @@ def test_the_names_of_yolo_s_classes_are_part_of_what_is_known(tmp_path: Path) -
         assert seen.mask is not None
         assert found.reused == reused
         assert seen.mask.scan.names == ("background", names.strip("[]"))
+    (root / "data.yaml").unlink()
+    for names, reused in (("cat", 0), ("cat", 1), ("horse", 0)):
+        (root / "classes.txt").write_text(names)
+        os.utime(root / "classes.txt", (1, 1))
+        found = scan.scan(one)
+        ((_, seen),) = list(found)
+        assert seen.mask is not None
+        assert (found.reused, seen.mask.scan.names) == (reused, ("background", names))
 
 
 @pytest.fixture(params=["uint8", "uint16", "float32"])

@@ -141,3 +141,44 @@ def test_formats_that_lose_what_is_sharp(name: str, lossy: bool) -> None:
 def test_webp_says_itself_whether_it_loses(tmp_path: Path, lossless: bool) -> None:
     Image.fromarray(COLORS[discs(64)]).save(tmp_path / "m.webp", lossless=lossless)
     assert blur.is_lossy(tmp_path / "m.webp") != lossless
+
+
+def ladder(values: list[int]) -> U8:
+    """A band of each value, one beside the other, with edges inside the blocks of JPEG."""
+    return np.repeat(np.repeat(np.array([values], np.uint8), 37, axis=1), 160, axis=0)
+
+
+@pytest.mark.parametrize("quality", [30, 75, 95])
+@pytest.mark.parametrize("values", [[0, 30, 60, 90], [0, 36, 72, 108, 144], [0, 20, 40, 255]])
+def test_classes_less_than_41_apart_are_told_apart(tmp_path: Path, values: list[int], quality: int) -> None:
+    soft = grey_scan(through_jpeg(ladder(values), quality, tmp_path / "m.jpg"), "m.jpg")
+    assert blur.is_blurred([soft])
+    assert np.abs(np.sort(blur.main_keys([soft])) - values).max() <= 3
+    assert not blur.is_doubtful([soft])
+
+
+@pytest.mark.parametrize("values", [[0, 10, 120, 255], [0, 1, 2, 255], [0, 112, 128, 144]])
+def test_classes_as_near_as_noise_are_doubtful(tmp_path: Path, values: list[int]) -> None:
+    soft = grey_scan(through_jpeg(ladder(values), 90, tmp_path / "m.jpg"), "m.jpg")
+    assert len(blur.main_keys([soft])) < 4
+    assert blur.is_doubtful([soft])
+
+
+def test_a_rare_class_is_doubtful(tmp_path: Path) -> None:
+    rare = np.zeros((160, 160), np.uint8)
+    rare[:80], rare[100:120, 20:40] = 255, 128
+    usual = grey_scan(through_jpeg(ladder([0, 255]), 90, tmp_path / "m.jpg"), "m.jpg")
+    odd = grey_scan(through_jpeg(rare, 90, tmp_path / "n.jpg"), "n.jpg")
+    many = [usual] * 60
+    assert not blur.is_doubtful(many)
+    assert sorted(blur.main_keys([*many, odd])) == [0, 255]
+    assert blur.is_doubtful([*many, odd])
+
+
+@pytest.mark.parametrize("quality", [50, 75, 90])
+def test_noise_of_discs_is_not_doubtful(tmp_path: Path, quality: int) -> None:
+    grey = [through_jpeg(np.roll(GREYS[discs()], n, axis=(0, 1)), quality, tmp_path / "m.jpg") for n in range(8)]
+    assert not blur.is_doubtful([grey_scan(one, "m.jpg") for one in grey])
+    color = [through_jpeg(np.roll(COLORS[discs()], n, axis=(0, 1)), quality, tmp_path / "m.jpg") for n in range(8)]
+    assert not blur.is_doubtful([color_scan(one, "m.jpg") for one in color])
+    assert not blur.is_doubtful([])

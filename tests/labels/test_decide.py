@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 from hypothesis import given
@@ -464,3 +465,50 @@ def test_palettes_that_disagree_are_refused_with_the_file(tmp_path: Path) -> Non
         DataError, match=r"b\.png: .*palette of most masks, where 1 is \(0, 255, 0\), received \(255, 0, 0\) for 1"
     ):
         decide([scan(one), scan(one), scan(two)], None)
+
+
+def save_ladder(path: Path, values: list[int]) -> Path:
+    bands = np.repeat(np.repeat(np.array([values], np.uint8), 37, axis=1), 160, axis=0)
+    Image.fromarray(bands).save(path, quality=90)
+    return path
+
+
+@pytest.mark.parametrize("values", [[0, 30, 60, 90], [0, 20, 40], [0, 36, 72, 108]])
+def test_snap_keeps_classes_that_lie_near_each_other(tmp_path: Path, values: list[int]) -> None:
+    path = save_ladder(tmp_path / "m.jpg", values)
+    decision = decide([scan(path)], None, snap=True)
+    assert len(decision.table) == len(values)
+    expected = np.repeat(np.repeat(np.array([range(len(values))], np.uint8), 37, axis=1), 160, axis=0)
+    assert (read_mask(path, decision.table) != expected).mean() < 0.01
+
+
+def test_snap_merges_nothing_silently(tmp_path: Path) -> None:
+    path = save_ladder(tmp_path / "m.jpg", [0, 10, 120, 255])
+    with pytest.raises(DataError, match=r"m\.jpg: .*; save masks as PNG.*, or name the classes in classes\.csv\.$"):
+        decide([scan(path)], None, snap=True)
+
+
+def test_snap_of_smoothed_masks_makes_no_things_of_them(tmp_path: Path) -> None:
+    sharp = np.repeat(np.repeat(np.array([[0, 120, 255, 0, 200, 60]], np.uint8), 60, axis=1), 160, axis=0)
+    path = write_image(tmp_path / "m.png", cv2.GaussianBlur(sharp, (0, 0), 4.0))
+    seen = scan(path)
+    assert seen.distinct > 64
+    assert decide([seen], None, snap=True).table.encoding == "value"
+
+
+def test_numbers_of_things_in_a_jpeg_are_refused_unless_there_is_one(tmp_path: Path) -> None:
+    one, several = save_ladder(tmp_path / "one.jpg", [0, 255, 0]), save_ladder(tmp_path / "n.jpg", [0, 90, 0, 180])
+    with pytest.raises(
+        DataError, match=r"one\.jpg: .*JPEG.*; save masks as PNG without smoothing, or .* with --snap\.$"
+    ):
+        decide([scan(one)], None, instances=True)
+    decision = decide([scan(one)], None, instances=True, snap=True)
+    assert (decision.kind, decision.table.names) == ("instances", ["background", "object"])
+    expected = np.repeat(np.repeat(np.array([[0, 1, 0]], np.uint8), 37, axis=1), 160, axis=0)
+    assert (read_mask(one, decision.table) != expected).mean() < 0.01
+    for snap in (False, True):
+        with pytest.raises(DataError, match=r"n\.jpg: .*JPEG.*; save masks as PNG without smoothing\.$") as caught:
+            decide([scan(several)], None, instances=True, snap=snap)
+        assert getattr(caught.value, "kind", "") == "undefined"  # no copy makes classes of the numbers
+    exact = replace(scan(one), values={0: 9, 255: 9}, solid={0: 9, 255: 9})
+    assert decide([exact], None, instances=True).table.encoding == "instances"

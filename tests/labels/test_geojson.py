@@ -259,3 +259,15 @@ def test_no_mutation_raises_anything_else(tmp_path_factory: pytest.TempPathFacto
         geojson.read(LabelSource((path,), "geojson"), picture)
     except DataError as error:
         assert str(path) in str(error) or str(picture.image) in str(error)
+
+
+@pytest.mark.parametrize("at", [(8.54, 47.37), (2.2, 6.1)])
+def test_degrees_over_a_picture_without_a_place_are_no_pixels(tmp_path: Path, at: tuple[float, float]) -> None:
+    grid = Grid(write_image(tmp_path / "tile.png", np.zeros((512, 512), np.uint8)), 512, 512)
+    house = [[at[0] + x / 1e4, at[1] + y / 1e4] for x, y in SQUARE]
+    with pytest.raises(DataError, match=r"tile\.png has no place in the world, received .*longitude and latitude; use"):
+        geojson.read(write(tmp_path, feature([house], label="house")), grid)
+    # One region of a pixel or more: the others are small.
+    raw = geojson.read(write(tmp_path, feature([house], label="dot"), feature([SQUARE], label="house")), grid)
+    assert np.count_nonzero(raw.values_HW) >= 100
+    assert np.count_nonzero(geojson.read(write(tmp_path), grid).values_HW) == 0

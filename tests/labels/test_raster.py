@@ -210,3 +210,23 @@ def test_the_indices_of_a_thing_count_whatever_their_colours(tmp_path: Path, pal
     raw = read_source(LabelSource((tmp_path / "m",), "instances"), GRID)
     assert raw.values_HW is not None
     assert raw.values_HW.tolist() == [[1, 0, 0], [1, 1, 0]]
+
+
+def test_what_jpeg_adds_to_a_thing_is_told(tmp_path: Path) -> None:
+    thing = np.zeros((40, 50), np.uint8)
+    thing[11:29, 13:37] = 255
+    (tmp_path / "m").mkdir()
+    Image.fromarray(thing).save(tmp_path / "m" / "0.jpg", quality=85)
+    grid = Grid(Path("p.png"), *thing.shape)
+    folder = LabelSource((tmp_path / "m",), "instances")
+    alone = LabelSource((tmp_path / "m" / "0.jpg",), border_px=1)
+    for source in (folder, alone):
+        with pytest.raises(
+            DataError, match=r"0\.jpg: expected exact numbers .* as JPEG makes them .*; save masks as PNG"
+        ):
+            read_source(source, grid)
+    (tmp_path / "m" / "0.jpg").unlink()
+    Image.fromarray(thing).convert("RGB").save(tmp_path / "m" / "0.webp", lossless=True)
+    raw = read_source(folder, grid)
+    assert raw.values_HW is not None
+    assert (raw.values_HW == thing // 255).all()

@@ -151,3 +151,26 @@ def test_no_yaml_raises_anything_else(tmp_path_factory: pytest.TempPathFactory, 
         yolo.read(source, GRID)
     except DataError as error:
         assert "data.yaml" in str(error)
+
+
+@pytest.mark.parametrize("where", ["classes.txt", "labels/classes.txt", "labels/train/classes.txt"])
+def test_names_come_from_classes_txt_where_no_yaml_has_any(tmp_path: Path, where: str) -> None:
+    source = write(tmp_path, SQUARE)
+    (tmp_path / where).write_text("cat\r\n\r\ndog\n\n", encoding="utf-8-sig")
+    assert yolo.read(source, GRID).names == ("background", "cat", "class 1", "dog")
+    (tmp_path / where).write_text("cat\ndog and fox")
+    assert yolo.read(source, GRID).names == ("background", "cat", "dog and fox")
+    (tmp_path / "data.yaml").write_text("names: [horse, cow]")
+    assert yolo.read(source, GRID).names == ("background", "horse", "cow")
+
+
+def test_a_bad_list_of_names_is_one_sentence(tmp_path: Path) -> None:
+    source = write(tmp_path, SQUARE)
+    (tmp_path / "classes.txt").write_text("cat\n")
+    with pytest.raises(DataError, match=r"line 1: expected a class below 1, as classes\.txt names them"):
+        yolo.read(source, GRID)
+    (tmp_path / "classes.txt").write_bytes(b"\xff\xfe0\x00")
+    with pytest.raises(DataError, match=r"classes\.txt: expected plain text"):
+        yolo.read(source, GRID)
+    (tmp_path / "classes.txt").write_text("\n")
+    assert yolo.read(source, GRID).names == ("background", "class 0", "class 1")

@@ -6,6 +6,7 @@ Rule: two tables in one folder are never chosen between.
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from pathlib import Path
 
 import yaml
@@ -20,8 +21,15 @@ from masksmith.recipe import DataSettings
 _NAME_LISTS = ("classes.txt", "codes.txt", "class_names.txt")
 
 
-def find(root: Path, settings: DataSettings) -> tuple[tuple[Entry, ...] | None, Path | None]:
+def find(
+    root: Path, settings: DataSettings, readers: Collection[str] = ()
+) -> tuple[tuple[Entry, ...] | None, Path | None]:
     """The rows of the class table of a folder and where they come from; (None, None) without one.
+
+    Args:
+        root: the data set's folder.
+        settings: what a person has said about the table.
+        readers: of all annotations; where all are YOLO's, classes.txt names their regions.
 
     Raises:
         DataError: two tables, or one that cannot be read.
@@ -44,7 +52,8 @@ def find(root: Path, settings: DataSettings) -> tuple[tuple[Entry, ...] | None, 
     if preferred:
         return classes.read_csv(preferred[0]), preferred[0]
     for name in ("labelmap.txt", *_NAME_LISTS):
-        if (path := root / name).is_file() and (name != "classes.txt" or not _yolo_names(root)):
+        yolo = name == "classes.txt" and (set(readers) == {"yolo"} or _yolo_names(root))
+        if not yolo and (path := root / name).is_file():
             return read(path), path
     names = nnunet_names(root)
     if names:

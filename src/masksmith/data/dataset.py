@@ -88,7 +88,7 @@ def find(root: Path | None, settings: DataSettings) -> Dataset:
         worst = next((f for f in findings if f.kind in {"ambiguous", "channels", "unpaired"}), None)
         raise worst.error if worst is not None else _no_annotations(home)
     try:
-        entries, source = classfiles.find(home, settings)
+        entries, source = classfiles.find(home, settings, {p.label.reader for p in pairs})
     except DataError as error:
         if settings.classes is not None:  # what was asked for cannot be done
             raise

@@ -7,7 +7,7 @@ without being said.
 from __future__ import annotations
 
 import itertools
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -26,8 +26,8 @@ from masksmith.errors import DataError, InputError, MasksmithError
 from masksmith.labels import Decision, MaskScan, Unclear
 from masksmith.recipe import DataSettings
 
-# Related pictures are kept in one part unless that would leave less than this share of the
-# pictures to be dealt out: then the whole set is one scene, which is told instead.
+# Related pictures are kept in one part unless they are more than this share of the pictures to be
+# dealt out: then nearly the whole set is one scene, which is told instead.
 _LARGEST_GROUP_SHARE = 0.4
 
 
@@ -106,13 +106,14 @@ def examine(
         findings.append(decision)
         decision = None
     view = survey(seen, decision.table if decision else None)
-    met = relations.find(view)
+    met, left = relations.find(view)
+    named = [p.group for p in dataset.pairs]
     dataset, told, folds = _split(dataset, view, met, settings, seed) if seed is not None else (dataset, [], None)
     view.pairs = list(dataset.pairs)
     findings += told
     for check in CHECKS.values():
         findings += check(view)
-    findings += copies.findings(view, met)
+    findings += [*left, *copies.findings(view, met), *copies.torn(view, named)]
     if decision is None:
         return Checkup(dataset, None, None, tuple(grouped(findings)), folds, tuple(met), seen)
     findings += [*_about_table(decision, dataset.table_file), *_about_storage(scans, decision)]
@@ -182,7 +183,8 @@ def _split(
             presence[pair.image] = same.setdefault(found, found)
     if len(dataset.pairs) < 2:
         return dataset, [_too_few(dataset)], None
-    pairs, told = _kept_together(dataset.pairs, met, splits.drawn(dataset.pairs, folds=settings.folds is not None))
+    pairs, told = splits.followed(dataset.pairs)
+    pairs, kept = _kept_together(pairs, met, splits.drawn(pairs, folds=settings.folds is not None))
     numbers = None
     if settings.folds is not None:
         fold = settings.fold or 0
@@ -204,23 +206,36 @@ def _split(
         more.append(
             Finding("empty part", "data", "pictures to train on", "none in the train part", "add a train folder")
         )
-    return out, [*told, *more], numbers
+    return out, [*told, *kept, *more], numbers
 
 
 def _kept_together(
     pairs: Sequence[Pair], met: Sequence[Relation], drawn: Sequence[bool]
 ) -> tuple[list[Pair], list[Finding]]:
-    """The pairs; of those that are drawn, related ones as a group, where nobody has said groups."""
-    inside = [r for r in met if drawn[r.first] and drawn[r.second]]
-    if not inside or any(p.group for p in pairs):
+    """The pairs; of those that are drawn, related ones as a group, with the groups that they have been given."""
+    links = [r for r in met if drawn[r.first] and drawn[r.second]]
+    first: dict[str, int] = {}
+    open_ones = list(itertools.compress(range(len(pairs)), drawn))
+    links += [Relation("group", first.setdefault(g, i), i) for i in open_ones if (g := pairs[i].group)]
+    numbers = relations.groups(links, len(pairs))
+    members: dict[int, list[int]] = defaultdict(list)
+    for i in open_ones:
+        members[numbers[i]].append(i)
+    if len(members) < 2:
         return list(pairs), []
-    numbers = relations.groups(inside, len(pairs))
-    sizes = Counter(itertools.compress(numbers, drawn))
-    if len(sizes) < 2 or max(sizes.values()) > max(2, _LARGEST_GROUP_SHARE * sizes.total()):
-        return list(pairs), []
-    joined = [replace(p, group=f"related {n}") if sizes[n] > 1 else p for p, n in zip(pairs, numbers, strict=True)]
-    count = sum(size > 1 for size in sizes.values())
-    return joined, [note("split", f"{count} groups of related pictures (copies, one scene) are kept in one part each")]
+    most = max(2, _LARGEST_GROUP_SHARE * len(open_ones))
+    out, count = list(pairs), 0
+    for n, group in members.items():
+        names = sorted({pairs[i].group for i in group})
+        is_related = len(names) > 1 or (not names[0] and len(group) > 1)
+        if not is_related or len(group) > most:
+            continue
+        name = " + ".join(filter(None, names)) or f"related {n}"
+        for i in group:
+            out[i] = replace(pairs[i], group=name)
+        count += 1
+    text = f"{count} groups of related pictures (copies, one scene) are kept in one part each"
+    return out, [note("split", text)] if count else []
 
 
 def _about_table(decision: Decision, source: Path | None) -> list[Finding]:

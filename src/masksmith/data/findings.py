@@ -47,6 +47,7 @@ FINDINGS: dict[str, Kind] = {
     "leak": Kind("warning", "the same picture in two parts", "left out of all parts but one"),
     "shared scene": Kind("warning", "parts of one scene in two parts", "moved to one part"),
     "adjacent tiles": Kind("warning", "neighbouring tiles in two parts", "moved to one part"),
+    "torn group": Kind("warning", "a named group in two parts"),
     "inverted": Kind("warning", "a binary mask that is inverted against the others", "inverted"),
     "turned": Kind("warning", "a mask whose edges fit its picture only when it is turned", "turned back"),
     "shifted": Kind("warning", "a mask that is shifted against its picture"),
@@ -66,6 +67,7 @@ FINDINGS: dict[str, Kind] = {
     "classes": Kind("note", "where the class table comes from"),
     "storage": Kind("note", "masks that are stored in several ways"),
     "drawn over": Kind("note", "drawn regions that lie over those of another class"),
+    "not compared": Kind("note", "likely copies that were too many to be compared"),
     "split": Kind("note", "how the pictures were split"),
     "layout": Kind("note", "how the files lie"),
 }

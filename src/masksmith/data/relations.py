@@ -9,6 +9,7 @@ import itertools
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import cv2
 import numpy as np
@@ -16,16 +17,22 @@ import numpy.typing as npt
 
 from masksmith import images
 from masksmith.data import signature
+from masksmith.data.findings import Finding, note
 from masksmith.data.overview import Overview
 from masksmith.data.pairing import Pair
 from masksmith.errors import DataError
 
-F32 = npt.NDArray[np.float32]
+C64 = npt.NDArray[np.complex64]
+Bounds = tuple[float, float, float, float]
 
 # Small copies that agree this much are compared in full; the rest is no suspicion.
 _CANDIDATE = 0.7
-# Comparisons in full: pictures with the same frame or vignette all look alike at 12 pixels.
-_MOST_COMPARED = 400
+# Comparisons in full, for each picture of the set and at least: pictures of one kind of scene all
+# look alike at 12 pixels, and each comparison takes as long as a small picture takes to be read.
+_COMPARED_EACH = 4
+_COMPARED_AT_LEAST = 400
+# Pictures kept for further comparisons: 100 MB of colour.
+_KEPT = 512
 # What two copies keep in common after JPEG, a change of brightness or a shift of some pixels.
 _SAME = 0.8
 _COMPARED_PX = 128
@@ -53,12 +60,35 @@ class Relation:
     second: int
 
 
-def find(view: Overview) -> list[Relation]:
-    """All relations; of two pictures the closest alone."""
+class _Joined:
+    """Which numbers have been joined, however far."""
+
+    def __init__(self, count: int) -> None:
+        self._parent = list(range(count))
+
+    def root(self, i: int) -> int:
+        parent = self._parent
+        while parent[i] != i:
+            parent[i] = parent[parent[i]]
+            i = parent[i]
+        return i
+
+    def join(self, i: int, j: int) -> None:
+        a, b = self.root(i), self.root(j)
+        self._parent[max(a, b)] = min(a, b)
+
+
+def find(view: Overview) -> tuple[list[Relation], list[Finding]]:
+    """What is related, and a note where likely copies were too many to be looked at.
+
+    Of two pictures the closest relation alone. Of many that are alike within a part no more than
+    it takes to lead from each to each; across parts all.
+    """
+    alike, left = _alike(view)
     known: dict[tuple[int, int], str] = {}
     for kind, found in (
         ("copy", _same(view)),
-        ("near copy", _alike(view)),
+        ("near copy", alike),
         ("scene", _overlapping(view)),
         ("scene", _sharing(view)),
         ("tiles", _touching(view)),
@@ -66,41 +96,70 @@ def find(view: Overview) -> list[Relation]:
     ):
         for i, j in found:
             known.setdefault((min(i, j), max(i, j)), kind)
-    return [Relation(kind, i, j) for (i, j), kind in known.items()]
+    text = f"{left} likely near copies were not compared, as too many pictures look alike"
+    told = [note("not compared", text)] if left else []
+    return [Relation(kind, i, j) for (i, j), kind in known.items()], told
 
 
 def _same(view: Overview) -> Iterator[tuple[int, int]]:
+    """Each copy with the first one of all, and with the first one of its own part."""
     first: dict[bytes, int] = {}
-    for i, digest in enumerate(view.digests):
-        row = view.rows[i]
-        if row is None or row.high == row.low:
-            continue
-        if digest in first:
-            yield first[digest], i
-        else:
-            first[digest] = i
+    for (digest, _), members in _by_content(view).items():
+        one = first.setdefault(digest, members[0])
+        yield from ((one, i) for i in members if i != one)
+        yield from ((members[0], i) for i in members[1:])
 
 
-def _alike(view: Overview) -> Iterator[tuple[int, int]]:
-    """Likely copies by their small copies, made sure of by the pictures themselves."""
-    used = [i for i, r in enumerate(view.rows) if r is not None and r.high > r.low]
+def _by_content(view: Overview) -> dict[tuple[bytes, str], list[int]]:
+    """The pictures of each content in each part; one of a single value says nothing."""
+    out: dict[tuple[bytes, str], list[int]] = defaultdict(list)
+    for i, row in enumerate(view.rows):
+        if row is not None and row.high > row.low:
+            out[view.digests[i], view.pairs[i].split].append(i)
+    return out
+
+
+def _alike(view: Overview) -> tuple[list[tuple[int, int]], int]:
+    """Likely copies by their small copies, made sure of by the pictures themselves; and how many were left."""
+    used = [members[0] for members in _by_content(view).values()]  # exact copies are known already
     if len(used) < 2:
-        return
+        return [], 0
     thumbs = _centred(view, used)
-    candidates: list[tuple[float, int, int]] = []
-    for a in range(0, len(used), _BLOCK):
-        rows = thumbs[a : a + _BLOCK].astype(np.float32)
-        for b in range(a, len(used), 8 * _BLOCK):
-            scores = rows @ thumbs[b : b + 8 * _BLOCK].astype(np.float32).T
-            for i, j in zip(*np.nonzero(scores > _CANDIDATE), strict=True):
-                if a + i < b + j:
-                    candidates.append((float(scores[i, j]), used[a + i], used[b + j]))
-        if len(candidates) > 20 * _MOST_COMPARED:
-            candidates = sorted(candidates, reverse=True)[:_MOST_COMPARED]
-    seen: dict[int, F32 | None] = {}
-    for _, i, j in sorted(candidates, reverse=True)[:_MOST_COMPARED]:
-        if view.digests[i] != view.digests[j] and _equal_content(view.pairs[i], view.pairs[j], i, j, seen):
-            yield i, j
+    spectra = lru_cache(maxsize=_KEPT)(lambda i: _spectra(view.pairs[i]))
+    groups = _Joined(len(view.pairs))
+    found: list[tuple[int, int]] = []
+    compared = left = 0
+    for start in range(0, len(used), _BLOCK):
+        most = max(_COMPARED_AT_LEAST, _COMPARED_EACH * min(start + _BLOCK, len(used)))
+        for i, j in _likely(thumbs, start, np.array([groups.root(i) for i in used]), used):
+            if groups.root(i) == groups.root(j) or view.digests[i] == view.digests[j]:
+                continue
+            if compared == most:
+                left += 1
+                continue
+            compared += 1
+            if _equal_content(spectra(i), spectra(j)):
+                found.append((i, j))
+                # Across parts each is told; pictures without a part must be joined without those of another.
+                if view.pairs[i].split == view.pairs[j].split:
+                    groups.join(i, j)
+    return found, left
+
+
+def _likely(
+    thumbs: npt.NDArray[np.float16], start: int, groups: npt.NDArray[np.int64], used: Sequence[int]
+) -> Iterator[tuple[int, int]]:
+    """Those that look alike when small, of a block and all after it in different groups, the likeliest first."""
+    rows = thumbs[start : start + _BLOCK].astype(np.float32)
+    met: list[npt.NDArray[np.float64]] = []
+    for b in range(start, len(used), 8 * _BLOCK):
+        scores = rows @ thumbs[b : b + 8 * _BLOCK].astype(np.float32).T
+        i, j = np.nonzero(scores > _CANDIDATE)
+        new = (start + i < b + j) & (groups[start + i] != groups[b + j])
+        met.append(np.stack([scores[i, j], start + i, b + j])[:, new])
+    score, first, second = np.concatenate(met, axis=1)
+    for k in np.lexsort((second, first, -score)).tolist():
+        yield used[int(first[k])], used[int(second[k])]
 
 
 def _centred(view: Overview, used: Sequence[int]) -> npt.NDArray[np.float16]:
@@ -123,23 +182,19 @@ def _centred(view: Overview, used: Sequence[int]) -> npt.NDArray[np.float16]:
     return out
 
 
-def _equal_content(a: Pair, b: Pair, i: int, j: int, seen: dict[int, F32 | None]) -> bool:
-    for number, pair in ((i, a), (j, b)):
-        if number not in seen:
-            seen[number] = _detail(pair)
-    first, second = seen[i], seen[j]
+def _equal_content(first: C64 | None, second: C64 | None) -> bool:
     if first is None or second is None:
         return False
     if first.shape != second.shape:  # the same in grey and in colour
         first, second = first.mean(axis=0, keepdims=True), second.mean(axis=0, keepdims=True)
-    spectra = np.fft.rfft2(first) * np.conj(np.fft.rfft2(second))
-    surface = np.fft.irfft2(spectra.mean(axis=0), s=first.shape[1:]) / (_COMPARED_PX**2)
+    product = (first * np.conj(second)).mean(axis=0)
+    surface = np.fft.irfft2(product, s=(_COMPARED_PX, _COMPARED_PX)) / (_COMPARED_PX**2)
     near = np.r_[-_SHIFT_PX : _SHIFT_PX + 1]
     return bool(surface[np.ix_(near, near)].max() >= _SAME)
 
 
-def _detail(pair: Pair) -> F32 | None:
-    """Up to three channels at ``_COMPARED_PX`` without what is coarse, each of mean 0 and deviation 1.
+def _spectra(pair: Pair) -> C64 | None:
+    """Spectra of up to three channels at ``_COMPARED_PX`` without what is coarse, each of mean 0 and deviation 1.
 
     One strong edge must not speak for the whole: two discs of a size on different ground are no
     copies. So the detail is brought to like strength everywhere, and colours count.
@@ -157,8 +212,8 @@ def _detail(pair: Pair) -> F32 | None:
     strength = np.stack([np.sqrt(cv2.GaussianBlur(c * c, (0, 0), 8.0)) for c in fine]) + floor
     even = fine / strength
     even -= even.mean(axis=(1, 2), keepdims=True)
-    out: F32 = even / np.maximum(even.std(axis=(1, 2), keepdims=True), 1e-6)
-    return out
+    even /= np.maximum(even.std(axis=(1, 2), keepdims=True), 1e-6)
+    return np.fft.rfft2(even).astype(np.complex64)
 
 
 def _sharing(view: Overview) -> Iterator[tuple[int, int]]:
@@ -180,47 +235,60 @@ def _sharing(view: Overview) -> Iterator[tuple[int, int]]:
             yield pair
 
 
-def _placed(view: Overview) -> list[tuple[int, tuple[float, float, float, float], int | None]]:
-    return [(i, r.bounds, r.epsg) for i, r in enumerate(view.rows) if r is not None and r.bounds is not None]
-
-
 def _overlapping(view: Overview) -> Iterator[tuple[int, int]]:
-    for i, j, share, _ in _meetings(view):
+    for i, j, share in _meetings(view):
         if share > _OVERLAP:
             yield i, j
 
 
 def _touching(view: Overview) -> Iterator[tuple[int, int]]:
-    for i, j, share, common in _meetings(view):
-        if share <= _OVERLAP and common:
+    for i, j, share in _meetings(view):
+        if share <= _OVERLAP:
             yield i, j
 
 
-def _meetings(view: Overview) -> Iterator[tuple[int, int, float, bool]]:
-    """Pairs of georeferenced pictures that meet: share of the smaller one, and a common edge."""
-    placed = sorted(_placed(view), key=lambda p: p[1][0])
-    for a, (i, one, crs) in enumerate(placed):
+def _meetings(view: Overview) -> Iterator[tuple[int, int, float]]:
+    """Pairs of georeferenced pictures that meet, with the share of the smaller one in both.
+
+    Of a place that was taken many times the first picture in each part speaks for the others:
+    a series of thousands has millions of pairs.
+    """
+    places: dict[tuple[Bounds, int | None, str], list[int]] = defaultdict(list)
+    for i, (row, pair) in enumerate(zip(view.rows, view.pairs, strict=True)):
+        if row is not None and row.bounds is not None:
+            places[row.bounds, row.epsg, pair.split].append(i)
+    ordered = sorted(places.items(), key=lambda place: place[0][0][0])
+    for a, ((one, crs, _), members) in enumerate(ordered):
         slack = 1e-3 * max(one[2] - one[0], 1e-12)
-        for j, other, other_crs in placed[a + 1 :]:
+        for (other, other_crs, _), others in ordered[a:]:
             if other[0] > one[2] + slack:
                 break
-            if crs != other_crs:
+            share = _shared(one, other, slack) if crs == other_crs else None
+            if share is None:
                 continue
-            wide = min(one[2], other[2]) - max(one[0], other[0])
-            high = min(one[3], other[3]) - max(one[1], other[1])
-            if wide < -slack or high < -slack or max(wide, high) <= slack:
-                continue
-            least = min((b[2] - b[0]) * (b[3] - b[1]) for b in (one, other))
-            yield i, j, max(0.0, wide) * max(0.0, high) / max(least, 1e-12), True
+            yield from ((members[0], j, share) for j in (others if other == one else others[:1]) if j != members[0])
+            if other == one and others is not members:
+                yield from ((i, others[0], share) for i in members[1:])
+
+
+def _shared(one: Bounds, other: Bounds, slack: float) -> float | None:
+    """The share of the smaller place in both; None where they do not meet, or in a corner alone."""
+    wide = min(one[2], other[2]) - max(one[0], other[0])
+    high = min(one[3], other[3]) - max(one[1], other[1])
+    if wide < -slack or high < -slack or max(wide, high) <= slack:
+        return None
+    least = min((b[2] - b[0]) * (b[3] - b[1]) for b in (one, other))
+    return max(0.0, wide) * max(0.0, high) / max(least, 1e-12)
 
 
 def _neighbours(view: Overview) -> Iterator[tuple[int, int]]:
     """Tiles named by row and column whose borders continue each other."""
-    scenes: dict[str, dict[tuple[int, int], int]] = defaultdict(dict)
+    scenes: dict[tuple[str, str], dict[tuple[int, int], int]] = defaultdict(dict)
     for i, pair in enumerate(view.pairs):
-        match = signature.TILE_NAME.match(pair.name.rsplit("/", 1)[-1])
+        folder, _, name = pair.name.rpartition("/")
+        match = signature.TILE_NAME.match(name)
         if match and view.rows[i] is not None:
-            scenes[match["scene"]][int(match["row"]), int(match["column"])] = i
+            scenes[folder, match["scene"]][int(match["row"]), int(match["column"])] = i
     for tiles in scenes.values():
         rows, columns = sorted({r for r, _ in tiles}), sorted({c for _, c in tiles})
         if len(rows) < 2 or len(columns) < 2 or 2 * len(tiles) < len(rows) * len(columns):
@@ -259,15 +327,7 @@ def _agreement(a: bytes, b: bytes, ours: int, theirs: int) -> float:
 
 def groups(relations: Sequence[Relation], count: int) -> list[int]:
     """The number of the group of each pair: what is related, however far, has one."""
-    parent = list(range(count))
-
-    def root(i: int) -> int:
-        while parent[i] != i:
-            parent[i] = parent[parent[i]]
-            i = parent[i]
-        return i
-
+    joined = _Joined(count)
     for relation in relations:
-        a, b = root(relation.first), root(relation.second)
-        parent[max(a, b)] = min(a, b)
-    return [root(i) for i in range(count)]
+        joined.join(relation.first, relation.second)
+    return [joined.root(i) for i in range(count)]

@@ -24,7 +24,7 @@ from masksmith.errors import MasksmithError
 Progress = Callable[[int, int], None]
 
 # Changes with what `facts` measures and keys tell of: what an older version kept is not believed.
-_VERSION = 9
+_VERSION = 10
 # They say where a picture beside them lies, and so what is drawn on it and which others it meets.
 _WORLD_FILES = (".tfw", ".jgw", ".pgw", ".wld")
 # Pairs that wait for a thread, for each thread; more would hold more pictures in memory.
@@ -155,8 +155,10 @@ def _name_files(folder: Path) -> str:
     """The state of the files that may name YOLO's classes."""
     folder = folder.absolute()
     found = []
-    for path in (p for home in (folder, *folder.parents[:3]) for p in sorted(home.glob("*.y*ml"))):
-        with suppress(OSError):  # a link to nowhere
+    for path in (
+        p for home in (folder, *folder.parents[:3]) for p in (*sorted(home.glob("*.y*ml")), home / "classes.txt")
+    ):
+        with suppress(OSError):  # no such file, or a link to nowhere
             stat = path.stat()
             found.append(f"{path} {stat.st_size} {stat.st_mtime_ns}")
     return " ".join(found)

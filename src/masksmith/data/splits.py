@@ -157,6 +157,18 @@ def _keys(cell: str, home: Path) -> list[str]:
     return keys
 
 
+def followed(pairs: Sequence[Pair]) -> tuple[list[Pair], list[Finding]]:
+    """The pairs; those without a part get that of the others in their group, if these have the same."""
+    said: dict[str, set[str]] = defaultdict(set)
+    for pair in pairs:
+        if pair.group and pair.split:
+            said[pair.group].add(pair.split)
+    one = {group: min(parts) for group, parts in said.items() if len(parts) == 1}
+    out = [p if p.split else replace(p, split=one.get(p.group, "")) for p in pairs]
+    count = sum(p.split != q.split for p, q in zip(pairs, out, strict=True))
+    return out, [note("split", f"pictures without a part that follow their group: {count}")] if count else []
+
+
 def drawn(pairs: Sequence[Pair], *, folds: bool = False) -> list[bool]:
     """Whether the part of each pair is drawn: where none is said; of the training part, where no validation is.
 

@@ -8,15 +8,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
-from threading import Lock
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from masksmith.errors import DataError
+from masksmith.labels.parsed import Parsed
 from masksmith.labels.regions import (
     Region,
     as_points,
@@ -29,7 +28,6 @@ from masksmith.labels.regions import (
     name_table,
     one_picture,
     outer_keys,
-    stamp,
     told,
     unpack_runs,
 )
@@ -38,9 +36,6 @@ from masksmith.labels.source import Grid, LabelSource, RawMask
 _KEYS = {"images", "annotations", "categories"}
 
 _JOINED = "join the files anew with a number of its own for each"
-
-# Threads that ask for the same large file wait for the first one's parse instead of repeating it.
-_LOCK = Lock()
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,13 +86,7 @@ def read(source: LabelSource, grid: Grid) -> RawMask:
         return draw(regions, index.names, grid, source.path, source.overlapping)
 
 
-def _index(path: Path) -> _Index:
-    with _LOCK:
-        return _parse(*stamp(path))
-
-
-@lru_cache(maxsize=4)  # the files of training, validation and test, and one more
-def _parse(path: Path, changed_ns: int, size: int) -> _Index:  # noqa: ARG001 - they make the key of the cache
+def _parse(path: Path) -> _Index:
     data = load_json(path)
     with told(path, "COCO file"):
         parts = data if isinstance(data, dict) else {}
@@ -106,6 +95,9 @@ def _parse(path: Path, changed_ns: int, size: int) -> _Index:  # noqa: ARG001 - 
             expected = f"the lists {', '.join(sorted(_KEYS))} of a COCO file"
             raise fault(path, expected, f"none named {', '.join(missing)}")
         return _indexed(path, parts)
+
+
+_index = Parsed(_parse)
 
 
 def _indexed(path: Path, parts: dict[str, list[dict[str, Any]]]) -> _Index:

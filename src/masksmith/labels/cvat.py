@@ -9,13 +9,12 @@ from __future__ import annotations
 import xml.etree.ElementTree as ET  # safe: entities are refused before, and expat loads nothing
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
-from threading import Lock
 
 import numpy as np
 
 from masksmith.labels.outlines import ellipse, rectangle
+from masksmith.labels.parsed import Parsed
 from masksmith.labels.regions import (
     FAR_PX,
     Region,
@@ -28,13 +27,9 @@ from masksmith.labels.regions import (
     name_table,
     one_picture,
     read_bytes,
-    stamp,
     told,
 )
 from masksmith.labels.source import Grid, LabelSource, RawMask
-
-# Threads that ask for the same large file wait for the first one's parse instead of repeating it.
-_LOCK = Lock()
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,13 +69,7 @@ def read(source: LabelSource, grid: Grid) -> RawMask:
         return draw(regions, index.names, grid, where, source.overlapping)
 
 
-def _index(path: Path) -> _Index:
-    with _LOCK:
-        return _parse(*stamp(path))
-
-
-@lru_cache(maxsize=4)  # the files of training, validation and test, and one more
-def _parse(path: Path, changed_ns: int, size: int) -> _Index:  # noqa: ARG001 - they make the key of the cache
+def _parse(path: Path) -> _Index:
     root = _root(path)
     images = root.findall("image")
     if root.tag != "annotations" or (not images and root.find("track") is not None):
@@ -94,6 +83,9 @@ def _parse(path: Path, changed_ns: int, size: int) -> _Index:  # noqa: ARG001 - 
     names = [(label.findtext("name") or "").strip() for label in labels]
     used = [e.get("label", "").strip() for image in images for e in image if e.tag in _SHAPES]
     return _Index(name_table(name for name in [*names, *used] if name), by_name)
+
+
+_index = Parsed(_parse)
 
 
 def _root(path: Path) -> ET.Element:

@@ -20,6 +20,8 @@ from masksmith.limits import MAX_UNNAMED_COLORS, MAX_UNNAMED_VALUES
 
 # A map of instances is made of patches; a photograph has hardly two like pixels side by side.
 _SOLID_SHARE = 0.3
+# What to do about blurred masks besides saving them anew.
+_SNAP, _NAME = "take the nearest class for each pixel with --snap", "name the classes in classes.csv"
 
 
 def decide(
@@ -47,9 +49,14 @@ def decide(
         ).of("undefined", lambda s: s.values is None)
     if instances and not any(s.names for s in scans):
         names = [e.name for e in given][:2] if given is not None and len(given) == 2 else ["background", "object"]
-        return Decision(
-            ClassTable(make_entries(names, [0, 1]), "instances"), "instances", "a number for each thing, as said"
-        )
+        if not blur.has_lossy(scans):
+            two = ClassTable(make_entries(names, [0, 1]), "instances")
+            return Decision(two, "instances", "a number for each thing, as said")
+        keys = blur.of_things(scans)
+        if not (keys and snap):
+            raise blur.fault(scans, "take the nearest of the two values for each pixel with --snap" if keys else "")
+        reason = f"all things have the value {keys[1]}"
+        return Decision(ClassTable(make_entries(names, keys), snap=True), "instances", reason)
     named = [s for s in scans if s.names]
     if named and len(named) < len(scans) and any(s.keys for s in scans if not s.names):
         drawn_is_rare = _rare(scans, lambda s: bool(s.names))
@@ -230,12 +237,11 @@ def _bands_from_one(scans: Sequence[MaskScan], given: tuple[Entry, ...], values:
 
 
 def _without_table(scans: Sequence[MaskScan], snap: bool) -> Decision:
-    if blur.is_blurred(scans):
-        if not snap:
-            raise blur.fault(scans, snap)
+    blurred = blur.is_blurred(scans)
+    if blurred and snap and not blur.is_doubtful(scans):
         scans = blur.cleared(scans)
-    elif any(blur.is_lossy(s.path) and len(s.keys) > 2 for s in scans):
-        raise blur.fault(scans, snap)
+    elif blurred or blur.has_lossy(scans):
+        raise blur.fault(scans, _NAME if snap else _SNAP)
     if any(s.values is None for s in scans):
         return _colors(scans)
     values = _union(s.values for s in scans)
@@ -248,7 +254,7 @@ def _without_table(scans: Sequence[MaskScan], snap: bool) -> Decision:
         ).of("one value")
     if max(s.bands for s in scans) > 1:
         return _bands(scans, values)
-    if _are_instances(scans, values):
+    if not blurred and _are_instances(scans, values):
         two = make_entries(["background", "object"], [0, 1])
         return Decision(ClassTable(two, "instances"), "instances", "a number for each thing; all things are one class")
     _check_agreement(scans, values)
@@ -260,7 +266,7 @@ def _without_table(scans: Sequence[MaskScan], snap: bool) -> Decision:
     marks = (m for m in (65535, 255) if m in values and max(values - {m}) < MAX_UNNAMED_VALUES)
     ignored = next(marks, None)  # the largest number of 16 and of 8 bits
     top = max(values - {ignored})
-    if top < MAX_UNNAMED_VALUES:
+    if top < MAX_UNNAMED_VALUES and not blurred:  # blur makes numbers between two classes, which are none
         entries = tuple(Entry(f"class {v}", _color(palette, v, v), v) for v in range(top + 1))
         kind, reason = ("palette" if palette else "index"), f"the masks hold whole numbers from 0 to {top}"
     elif len(values) <= MAX_UNNAMED_VALUES:

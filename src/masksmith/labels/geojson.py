@@ -51,6 +51,10 @@ _INSIDE = {
     "MultiPolygon": "coordinates",
 }
 
+# Longitude and latitude; a region of a picture is wider than a pixel, one of a town less than a degree.
+_WORLD = np.array([180.0, 90.0])
+_SPECK_PX = 1.0
+
 # Outlines in pixels may touch the edge from outside by rounding.
 _EDGE_PX = 1.0
 
@@ -165,12 +169,19 @@ def _epsg(data: dict[str, Any], path: Path) -> int | None:
 
 def _check_pixels(drawing: _Drawing, path: Path, grid: Grid) -> None:
     low, high = -_EDGE_PX, np.array([grid.width, grid.height]) + _EDGE_PX
-    outside = (drawing.boxes[:, :2] < low).any() or (drawing.boxes[:, 2:] > high).any()
-    if drawing.epsg is not None or outside:
+    first, last = drawing.boxes[:, :2], drawing.boxes[:, 2:]
+    outside = (first < low).any() or (last > high).any()
+    degrees = (
+        len(first) > 0 and (last - first < _SPECK_PX).all() and (np.abs(drawing.boxes.reshape(-1, 2)) <= _WORLD).all()
+    )
+    if drawing.epsg is not None or outside or degrees:
+        received = "coordinates outside it" if outside else "regions below a pixel, as of longitude and latitude"
+        if drawing.epsg is not None:
+            received = f"EPSG:{drawing.epsg}"
         raise fault(
             path,
             f"coordinates in pixels within {grid.width}×{grid.height}, since {grid.image.name} has no place in the world",
-            f"EPSG:{drawing.epsg}" if drawing.epsg is not None else "coordinates outside it",
+            received,
             "use the georeferenced GeoTIFF, or draw in pixels",
         )
 

@@ -14,6 +14,7 @@ import numpy.typing as npt
 from masksmith import images
 from masksmith.errors import DataError
 from masksmith.keys import join_layers, pack_pixels
+from masksmith.labels.blur import is_lossy
 from masksmith.labels.instances import NAMES, classes_of
 from masksmith.labels.source import Grid, LabelSource, RawMask
 from masksmith.limits import MAX_OVERLAPPING_CLASSES
@@ -28,6 +29,7 @@ def read(source: LabelSource, grid: Grid | None = None) -> RawMask:
     if source.border_px == 0:
         return raw
     numbers = raw.values_HW if raw.values_HW is not None else pack_pixels(np.asarray(raw.colors_HW3))
+    _require_exact(numbers[..., None], source.path)
     return RawMask(classes_of(numbers, source.border_px), names=NAMES)
 
 
@@ -112,6 +114,7 @@ def read_instances(source: LabelSource, grid: Grid) -> RawMask:
                 received=f"{pixels.shape[1]}×{pixels.shape[0]}",
                 remedy=f"export the mask at the size of {grid.image.name}",
             )
+        _require_exact(pixels, path)
         inside = (pixels != 0).any(axis=2)
         if not folder.is_dir() and len(np.unique(pixels[inside], axis=0)) > 1:  # alone beside its picture
             raise DataError(
@@ -124,6 +127,17 @@ def read_instances(source: LabelSource, grid: Grid) -> RawMask:
     if source.overlapping:
         return RawMask((numbers != 0).astype(np.uint16), names=("object",), overlapping=True)
     return RawMask(classes_of(numbers, source.border_px), names=NAMES[: 3 if source.border_px else 2])
+
+
+def _require_exact(pixels_HWC: npt.NDArray[Any], path: Path) -> None:
+    """What compression leaves around a thing would be part of it, or a thing of its own."""
+    if is_lossy(path) and (count := max(len(np.unique(band)) for band in np.moveaxis(pixels_HWC, 2, 0))) > 2:
+        raise DataError(
+            where=path,
+            expected="exact numbers of things, 0 for the background",
+            received=f"{count} values, as JPEG makes them around edges",
+            remedy="save masks as PNG without smoothing",
+        )
 
 
 def _bands(whole_HWC: npt.NDArray[np.integer], path: Path) -> RawMask:

@@ -1,7 +1,7 @@
 """Read YOLO text: one line a region, ``class x y x y …`` or ``class centre-x centre-y width height``.
 
 Rule: numbers are shares of the picture's width and height; an empty file says that nothing is there.
-Names come from the data set's YAML, and are ``class N`` where there is none.
+Names come from the data set's YAML, else from its classes.txt, and are ``class N`` where there is neither.
 """
 
 from __future__ import annotations
@@ -36,6 +36,9 @@ _PARENTS = 3
 # The names that such a YAML usually has, in order; another one is read too, but may be anything.
 _USUAL = {"data.yaml": 0, "dataset.yaml": 1}
 
+# One name a line, as Label Studio and labelImg write it; the latter leaves its own examples beside a YAML.
+_LIST = "classes.txt"
+
 _BOX = 4
 
 # Shares a little outside 0 … 1 are drawings over the edge; beyond this they are pixels.
@@ -68,11 +71,7 @@ def read(source: LabelSource, grid: Grid) -> RawMask:
         DataError: a line is no region, or its class has no name.
     """
     path = source.path
-    try:
-        text = read_bytes(path).decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise fault(path, "plain text", "other bytes", "save it as UTF-8 text") from error
-    lines = [(f"{path}, line {number}", line) for number, line in enumerate(text.splitlines(), 1) if line.strip()]
+    lines = [(f"{path}, line {number}", line) for number, line in enumerate(_lines(path), 1) if line.strip()]
     drawn = [(*_numbers(line, where), where) for where, line in lines]
     names, named_by = _names(path.parent)
     if not names:
@@ -85,6 +84,13 @@ def read(source: LabelSource, grid: Grid) -> RawMask:
             )
         regions.append(Region(names[number], (_outline(values, grid),)))
     return draw(regions, name_table(names), grid, path, source.overlapping)
+
+
+def _lines(path: Path) -> list[str]:
+    try:
+        return read_bytes(path).decode("utf-8-sig").splitlines()
+    except UnicodeDecodeError as error:
+        raise fault(path, "plain text", "other bytes", "save it as UTF-8 text") from error
 
 
 def _numbers(line: str, where: object) -> tuple[int, F64]:
@@ -113,13 +119,17 @@ def _outline(values: F64, grid: Grid) -> F64:
 
 
 def _names(folder: Path) -> tuple[tuple[str, ...], str]:
-    """The names of the nearest YAML that has some, and that file's name."""
+    """The names of the nearest YAML that has some, else of the nearest list, and that file's name."""
     folder = folder.absolute()
-    for place in (folder, *folder.parents[:_PARENTS]):
+    places = (folder, *folder.parents[:_PARENTS])
+    for place in places:
         for path in _candidates(*stamp(place)[:2]):
             names = _read_names(*stamp(path))
             if names:
                 return names, path.name
+    for path in (place / _LIST for place in places):
+        if path.is_file() and (names := _read_list(*stamp(path))):
+            return names, path.name
     return (), ""
 
 
@@ -146,6 +156,12 @@ def _read_names(path: Path, changed_ns: int, size: int) -> tuple[str, ...]:  # n
         if path.name.lower() in _USUAL:
             raise
         return ()  # somebody else's file
+
+
+@lru_cache(maxsize=64)
+def _read_list(path: Path, changed_ns: int, size: int) -> tuple[str, ...]:  # noqa: ARG001 - they make the cache's key
+    names = "\n".join(_lines(path)).rstrip()
+    return tuple(_named(name, number) for number, name in enumerate(names.split("\n"))) if names else ()
 
 
 def _parse_names(path: Path, content: bytes) -> tuple[str, ...]:

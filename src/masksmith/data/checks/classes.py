@@ -113,12 +113,13 @@ def _unlisted(view: Overview, numbers: list[int], paths: tuple[Path, ...]) -> Fi
     """Drawn regions, or what lies between them, under names that the class table does not have."""
     assert view.table is not None  # noqa: S101  the caller has looked
     names = list(dict.fromkeys(view.names[i][key] for i in numbers for key in view.unknown[i]))
+    drawn = [name for name in names if name != "background"]  # without it nothing but things would be learnt
     return Finding(
         "undefined",
         str(paths[0]),
         f"only names of the class table ({listed((e.name for e in view.table.entries), 8)})",
         f"{listed(names)}, in {len(paths)} annotations: {listed(p.name for p in paths)}",
-        f"add a row for each to the class table, or ignore it with --ignore {names[0]}",
+        "add a row for each to the class table" + (f", or ignore it with --ignore {drawn[0]}" if drawn else ""),
         paths,
     )
 

@@ -1,7 +1,8 @@
-"""Copies, shared scenes and neighbouring tiles: what makes figures look better than they are."""
+"""Copies, shared scenes, neighbouring tiles and torn groups: what makes figures look better than they are."""
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -36,6 +37,27 @@ def findings(view: Overview, relations: Sequence[Relation]) -> list[Finding]:
         if twice:
             found.append(_finding(view, "duplicates", twice, "each picture once", seen, remedy))
     return found
+
+
+def torn(view: Overview, groups: Sequence[str]) -> list[Finding]:
+    """Groups that somebody has named and that lie in several parts.
+
+    Args:
+        view: the pairs with their parts.
+        groups: what was named for each of them, "" for none.
+    """
+    members: dict[str, list[int]] = defaultdict(list)
+    for i, (pair, group) in enumerate(zip(view.pairs, groups, strict=True)):
+        if group and pair.split:
+            members[group].append(i)
+    across = {g: numbers for g, numbers in members.items() if len({view.pairs[i].split for i in numbers}) > 1}
+    if not across:
+        return []
+    files = tuple(view.pairs[i].image for numbers in across.values() for i in numbers)
+    parts = " and ".join(sorted({view.pairs[i].split for numbers in across.values() for i in numbers}))
+    seen = f"pictures of one in two ({parts}), {len(across)} times: {listed(across, 3)}"
+    remedy = "figures on such parts are too good: give the pictures of a group one part"
+    return [Finding("torn group", str(files[0]), "each group in one part", seen, remedy, files)]
 
 
 def _splits(view: Overview, relation: Relation) -> tuple[str, str]:
