@@ -52,7 +52,8 @@ def test_other_pictures_of_the_same_classes(data: Path, teacher: Path, tmp_path:
         (["RUN", "OTHER", "-o", "NEW", "steps=2"], "same classes"),
         (["RUN", "-o", "NEW", "lose=dice"], 'did you mean "loss"'),
         (["RUN", "-o", "NEW", "teacher=nowhere"], "nowhere: expected a run folder or a .safetensors file"),
-        (["RUN", "-o", "RUN", "steps=2"], "expected a new or empty output folder"),
+        (["RUN", "-o", "RUN", "steps=2"], "expected another folder than that of the teacher"),
+        (["RUN", "-o", "RUN", "steps=2", "--overwrite"], "expected another folder than that of the teacher"),
     ],
 )
 def test_what_cannot_be_done_is_one_sentence(
