@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import IO
 
 import pytest
 
@@ -14,21 +15,20 @@ from helpers import write_set
 TINY = ["crop=32", "batch_size=2", "model.width=4", "model.depth=3", "device=cpu"]
 
 
+def printing(to: IO[str], *words: str | Path, errors_too: bool) -> tuple[int, str]:
+    """Exit code and errors of a command that prints to this file."""
+    errors = to if errors_too else subprocess.PIPE
+    command = [sys.executable, "-m", "masksmith", *map(str, words)]
+    done = subprocess.run(command, stdout=to, stderr=errors, text=True, check=False)
+    return done.returncode, done.stderr or ""
+
+
 def unread(*words: str | Path, errors_too: bool = False) -> tuple[int, str]:
     """Exit code and errors of a command whose output nobody reads."""
     read, write = os.pipe()
     os.close(read)
-    try:
-        done = subprocess.run(
-            [sys.executable, "-m", "masksmith", *map(str, words)],
-            stdout=write,
-            stderr=write if errors_too else subprocess.PIPE,
-            text=True,
-            check=False,
-        )
-    finally:
-        os.close(write)
-    return done.returncode, done.stderr or ""
+    with os.fdopen(write, "w") as to:
+        return printing(to, *words, errors_too=errors_too)
 
 
 def test_a_training_and_a_prediction_go_on(tmp_path: Path) -> None:
@@ -79,14 +79,7 @@ needs_full = pytest.mark.skipif(not FULL.exists(), reason="no file without room 
 def full(*words: str | Path, errors_too: bool = False) -> tuple[int, str]:
     """Exit code and errors of a command whose output goes to a full disk."""
     with FULL.open("w") as to:
-        done = subprocess.run(
-            [sys.executable, "-m", "masksmith", *map(str, words)],
-            stdout=to,
-            stderr=to if errors_too else subprocess.PIPE,
-            text=True,
-            check=False,
-        )
-    return done.returncode, done.stderr or ""
+        return printing(to, *words, errors_too=errors_too)
 
 
 @needs_full

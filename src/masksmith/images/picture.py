@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from masksmith.errors import DataError
+from masksmith.limits import MAX_TILES_SHARE, MAX_TILES_SPARE_BYTES
 
 U8 = npt.NDArray[np.uint8]
 Pixels = npt.NDArray[np.generic]
@@ -100,6 +101,21 @@ def stored_window(window: Window, orientation: int, height: int, width: int) -> 
         else:
             y = height - y - rows
     return Window(y, x, rows, columns)
+
+
+def check_spare(what: str, held_bytes: int, picture_bytes: int, path: Path) -> None:
+    """Refuse tiles or chunks that hold far more than the picture: on the disk they may be the same few bytes.
+
+    Raises:
+        DataError: they do.
+    """
+    if held_bytes > MAX_TILES_SHARE * picture_bytes + MAX_TILES_SPARE_BYTES:
+        raise DataError(
+            where=path,
+            expected=f"{what} that fit the picture",
+            received=f"{held_bytes:,} bytes of {what} for {picture_bytes:,} bytes of pixels",
+            remedy=f"save it again with smaller {what}",
+        )
 
 
 def dtype_read(dtype: np.dtype[np.generic], path: Path) -> str:

@@ -29,11 +29,12 @@ from masksmith.images.picture import (
     Pixels,
     Window,
     as_read,
+    check_spare,
     stored_window,
     upright,
     valid_pixels,
 )
-from masksmith.limits import MAX_PICTURE_PIXELS, MAX_TILES_SHARE, MAX_TILES_SPARE_BYTES
+from masksmith.limits import MAX_PICTURE_PIXELS
 
 # tifffile logs about odd tags; what stops the reading is said in our one sentence.
 logging.getLogger("tifffile").addHandler(logging.NullHandler())
@@ -217,13 +218,7 @@ def _check_tiles(series: tifffile.TiffPageSeries, path: Path) -> None:
         return  # strips end with the picture
     pages = max(1, math.prod(series.shape) // math.prod(page.shape))
     tiles = pages * math.prod(page.chunked) * math.prod(page.chunks) * series.dtype.itemsize
-    if tiles > MAX_TILES_SHARE * picture + MAX_TILES_SPARE_BYTES:
-        raise DataError(
-            where=path,
-            expected="tiles that fit the picture",
-            received=f"{tiles:,} bytes of tiles for {picture:,} bytes of pixels",
-            remedy="save it again with smaller tiles",
-        )
+    check_spare("tiles", tiles, picture, path)
 
 
 def _check_segments(page: tifffile.TiffPage) -> None:

@@ -21,8 +21,8 @@ import numpy.typing as npt
 
 from masksmith.errors import DataError
 from masksmith.images import arrays
-from masksmith.images.picture import Header, Picture, Window, as_read, dtype_read, valid_pixels
-from masksmith.limits import MAX_PICTURE_PIXELS, MAX_TILES_SHARE, MAX_TILES_SPARE_BYTES
+from masksmith.images.picture import Header, Picture, Window, as_read, check_spare, dtype_read, valid_pixels
+from masksmith.limits import MAX_PICTURE_PIXELS
 
 # Compression, filters and arrangement that numcodecs and zarr have for numbers; not "pickle", nor any for objects.
 _CODECS = frozenset(
@@ -117,21 +117,10 @@ def _source(path: Path) -> _Source:
     y, x, channels = arrays.order(shape, path) if axes is None else _order(shape, axes, path)
     if array.chunks[y] * array.chunks[x] > MAX_PICTURE_PIXELS:
         raise ValueError(f"a chunk of {array.chunks[x]}×{array.chunks[y]} pixels")
-    _check_chunks(shape, tuple(int(n) for n in array.chunks), np.dtype(array.dtype).itemsize, path)
+    sides = (-(-n // side) * side for n, side in zip(shape, map(int, array.chunks), strict=True))
+    itemsize = np.dtype(array.dtype).itemsize
+    check_spare("chunks", math.prod(sides) * itemsize, math.prod(shape) * itemsize, path)
     return _Source(array, y, x, channels)
-
-
-def _check_chunks(shape: tuple[int, ...], chunk: tuple[int, ...], itemsize: int, path: Path) -> None:
-    """Refuse chunks that hold far more than the picture; compressed, they may be a few bytes on the disk."""
-    picture = math.prod(shape) * itemsize
-    chunks = math.prod(-(-n // side) * side for n, side in zip(shape, chunk, strict=True)) * itemsize
-    if chunks > MAX_TILES_SHARE * picture + MAX_TILES_SPARE_BYTES:
-        raise DataError(
-            where=path,
-            expected="chunks that fit the picture",
-            received=f"{chunks:,} bytes of chunks for {picture:,} bytes of pixels",
-            remedy="save it again with smaller chunks",
-        )
 
 
 def _opened(node: _Node, path: Path) -> Any:  # noqa: ANN401 - two generations of the library
