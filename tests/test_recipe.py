@@ -225,7 +225,7 @@ def test_a_setting_that_is_given_twice_is_refused() -> None:
 
 def test_words_reach_the_recipe() -> None:
     found = Recipe().with_settings(
-        parse_settings(["data.ignore=[0,0,0]", "model.norm=none", "augment.scale=[0.5,2]", "lr=1e-3"])
+        parse_settings(["data.ignore=0,0,0", "model.norm=none", "augment.scale=[0.5,2]", "lr=1e-3"])
     )
     assert found.data.ignore == ("0,0,0",)
     assert found.model.overrides() == {"norm": None}
@@ -235,7 +235,13 @@ def test_words_reach_the_recipe() -> None:
 
 @pytest.mark.parametrize(
     ("value", "wanted"),
-    [(255, ("255",)), ("void", ("void",)), ([1, 2], ("1", "2")), ([1, 2, 3], ("1,2,3",)), (["a", 7], ("a", "7"))],
+    [
+        (255, ("255",)),
+        ("void", ("void",)),
+        ([1, 2], ("1", "2")),
+        ([253, 254, 255], ("253", "254", "255")),
+        (["a", 7], ("a", "7")),
+    ],
 )
 def test_ignore_takes_one_or_many(value: object, wanted: tuple[str, ...]) -> None:
     assert Recipe().with_settings({"data.ignore": value}).data.ignore == wanted
@@ -307,3 +313,48 @@ def test_what_is_no_time_is_refused(text: str) -> None:
 def test_keys_are_dotted_and_described() -> None:
     assert {"model.depth", "augment.flip", "data.ignore", "lr", "budget"} <= set(keys())
     assert recipe.keys()["lr"] == "the highest learning rate"
+
+
+@pytest.mark.parametrize(
+    ("given_", "told"),
+    [
+        ({"lr": -1}, "recipe, lr: expected greater than 0, received -1"),
+        ({"loss": "dise"}, 'recipe, loss: .* did you mean "dice"'),
+        ({"optimiser": "adam"}, 'expected a key of the recipe, received "optimiser"; did you mean "optimizer"'),
+        ({"steps": 5, "epochs": 2}, "recipe, .*expected one of budget, epochs and steps, received epochs=2, steps=5"),
+        ({"lr": -1, "model": {"depth": 0}}, "lr=-1 .*model.depth=0|model.depth=0 .*lr=-1"),
+    ],
+)
+def test_arguments_that_do_not_fit_are_refused_as_settings_are(given_: dict[str, Any], told: str) -> None:
+    with pytest.raises(RecipeError, match=told):
+        Recipe(**given_)
+
+
+def test_arguments_that_fit_make_the_recipe_that_settings_make() -> None:
+    assert Recipe(lr=0.1, steps=3) == Recipe().with_settings({"lr": 0.1, "steps": 3})
+    assert Recipe(lr=0.1).model_fields_set == {"lr"}
+
+
+def test_a_time_is_named_as_it_was_given() -> None:
+    with pytest.raises(RecipeError, match="^budget=1d: expected a time"):
+        seconds("1d")
+    with pytest.raises(RecipeError, match="^--deadline 1d: expected a time"):
+        seconds("1d", "--deadline 1d")
+
+
+@pytest.mark.parametrize(("text", "value"), [("3", 3), ("3.0", 3), ("0.25", 0.25), ("1e-5", 1e-5), ("1.5", 1.5)])
+def test_validations_may_come_more_than_once_an_epoch(tmp_path: Path, text: str, value: float) -> None:
+    made = Recipe().with_settings(parse_settings([f"validate_every={text}"]))
+    assert (made.validate_every, type(made.validate_every)) == (value, type(value))
+    (tmp_path / "r.yaml").write_text(made.to_yaml(), encoding="utf-8")
+    again = load(tmp_path / "r.yaml")
+    assert (again, type(again.validate_every)) == (made, type(value))
+    if isinstance(value, int):
+        assert "validate_every: 3\n" in made.to_yaml()
+
+
+@pytest.mark.parametrize("value", [0, -0.5, 0.0, 1e300, float("inf"), float("nan"), "often", True])
+def test_impossible_intervals_are_refused_in_one_sentence(value: object) -> None:
+    with pytest.raises(RecipeError, match="recipe, validate_every: expected") as told:
+        Recipe().with_settings({"validate_every": value})
+    assert "epochs between validations" in str(told.value) or value is True

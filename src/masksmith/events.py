@@ -8,7 +8,10 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Epoch:
-    """One line of the log. ``miou`` is None where this epoch was not validated."""
+    """One line of the log, of which a long epoch has several. ``miou`` is None where it was not validated.
+
+    ``loss`` is NaN where all pixels were ignored.
+    """
 
     epoch: int
     epochs: int

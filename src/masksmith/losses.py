@@ -142,7 +142,7 @@ def build(
     together 1. A target larger than the logits ("valid" padding) is cropped in the middle.
     """
     terms = [(weight, LOSSES[name]) for weight, name in parse(expression)]
-    weights_K = torch.tensor(class_weights) if class_weights else None
+    weights_K = torch.tensor(class_weights, dtype=torch.float32) if class_weights else None
     both = {loss: weight for weight, loss in terms} if len(terms) == 2 else {}
     if weights_K is not None:
         terms = [(weight, _weighted(weights_K) if loss is cross_entropy else loss) for weight, loss in terms]

@@ -67,7 +67,7 @@ class ModelFile:
             if not arguments.get("encoder"):
                 with torch.device("meta"):  # shapes alone: a network that is not this one may be larger than memory
                     _check_shapes(UNet(**arguments), self.weights)
-            network = UNet(**arguments)
+            network = UNet(**arguments).float()  # whatever numbers the caller has torch make by default
             _check_shapes(network, self.weights)
             if network.num_classes not in {len(self.table), 1 if len(self.table) == 2 else 0}:
                 raise ValueError(f"{network.num_classes} outputs for {len(self.table)} classes")

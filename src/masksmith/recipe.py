@@ -18,6 +18,7 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator, model_validator
 from pydantic.fields import FieldInfo
+from pydantic.functional_validators import ModelWrapValidatorHandler
 from pydantic_core import ErrorDetails, PydanticCustomError
 
 from masksmith import files
@@ -35,6 +36,8 @@ _MOST_FAULTS, _MOST_LETTERS = 50, 120
 _ONCE = "each key once"
 # Far more than settings have; YAML looks through all that are open at each of them.
 _MOST_BRACKETS = 500
+# In this context a recipe is checked for :func:`parse`, and its faults stay as pydantic tells them.
+_RAW = object()
 # What was received, written out no further than a person reads: it may hold itself many times over.
 _SHORT = reprlib.Repr()
 _SHORT.maxlevel, _SHORT.maxstring, _SHORT.maxother = 3, 60, 60
@@ -99,8 +102,6 @@ class DataSettings(_Section):
         marks = value if isinstance(value, list | tuple) else [value]
         if not all(isinstance(v, str | int | float) and not isinstance(v, bool) for v in marks):
             raise ValueError("expected names, values or colours")
-        if len(marks) == 3 and all(isinstance(v, int) for v in marks):
-            return (",".join(map(str, marks)),)
         return tuple(str(v) for v in marks)
 
 
@@ -218,7 +219,12 @@ class Recipe(_Section):
     crop: Annotated[int, Field(ge=8, le=4096)] | Literal["auto"] = Field(
         "auto", description="side of a training crop in pixels"
     )
-    focus: float = Field(0.0, ge=0, le=1, description="share of the crops that are drawn around pixels of rare classes")
+    focus: float = Field(
+        0.0,
+        ge=0,
+        le=1,
+        description="share of the crops that are drawn around pixels of rare classes, or of any where most are ignored",
+    )
     batch_size: int = Field(4, ge=1, description="crops in a step")
     accumulate: int = Field(1, ge=1, description="batches added up before each step of the optimiser")
     clip: float = Field(1.0, ge=0, description="largest norm of the gradient; 0: no limit")
@@ -227,8 +233,10 @@ class Recipe(_Section):
     precision: Literal["auto", "bf16", "fp16", "fp32"] = "auto"
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
     workers: int = Field(2, ge=1, le=64, description="threads that prepare crops")
-    validate_every: int | None = Field(
-        None, ge=1, description="epochs between validations; default: so often that they take a twentieth of the time"
+    validate_every: Annotated[float, Field(gt=0, lt=2**63)] | Annotated[int, Field(gt=0, lt=2**63)] | None = Field(
+        None,
+        description="epochs between validations, or a part of one as in 0.5; "
+        "default: so often that they take a twentieth of the time",
     )
     seed: int = Field(0, ge=0, lt=2**63, description="of the split, the first weights and the crops")
 
@@ -248,6 +256,17 @@ class Recipe(_Section):
             raise _custom(expected, received, remedy, *chosen)
         return self
 
+    @model_validator(mode="wrap")
+    @classmethod
+    def _told_in_our_words(cls, tree: object, made: ModelWrapValidatorHandler[Recipe], info: ValidationInfo) -> Recipe:
+        """One error of ours for ``Recipe(lr=-1)`` too. The last of these, since it sees what those before it raise."""
+        if info.context is _RAW:  # parse gathers the faults of several tries
+            return made(tree)
+        try:
+            return made(tree)
+        except ValidationError as error:
+            raise _refusal([_fault(each) for each in error.errors(include_url=False)], "recipe") from error
+
     @field_validator("extended", "paced")
     @classmethod
     def _one_after_the_other(cls, value: tuple[tuple[int, int], ...]) -> tuple[tuple[int, int], ...]:
@@ -255,6 +274,11 @@ class Recipe(_Section):
         if any(a >= b for a, b in pairwise(begins)) or any(begin > planned for begin, planned in value):
             raise ValueError("expected pairs of steps, each pair later than the one before")
         return value
+
+    @field_validator("validate_every")
+    @classmethod
+    def _whole_stays_whole(cls, value: float | None) -> float | None:
+        return int(value) if value is not None and value == int(value) else value
 
     @field_validator("loss")
     @classmethod
@@ -350,7 +374,7 @@ def _parse(tree: Mapping[str, object], where: object, faults: list[_Fault]) -> R
     while True:
         # Some checks are only made of keys that are right by themselves: the rest is checked without the others.
         try:
-            made = Recipe.model_validate(left)
+            made = Recipe.model_validate(left, context=_RAW)
         except ValidationError as error:
             told = error.errors(include_url=False)
             found += [_fault(each) for each in told[: _MOST_FAULTS + 1]]
@@ -590,8 +614,8 @@ def _describe(field: FieldInfo) -> str:
     return "; ".join(part for part in (", ".join(words), field.description or "") if part)
 
 
-def seconds(text: str) -> float:
-    """The seconds of "90s", "5m", "1.5h" or of a plain number.
+def seconds(text: str, where: str | None = None) -> float:
+    """The seconds of "90s", "5m", "1.5h" or of a plain number; ``where`` it stands, None: as a budget.
 
     Raises:
         RecipeError: not a positive time.
@@ -600,7 +624,10 @@ def seconds(text: str) -> float:
     value = float(match[1]) * {"m": 60.0, "min": 60.0, "h": 3600.0}.get(match[2] or "s", 1.0) if match else 0.0
     if not 0 < value < float("inf"):
         raise RecipeError(
-            where=f"budget={text}", expected="a time such as 90s, 5m or 2h", received=f'"{text}"', remedy="give one"
+            where=f"budget={text}" if where is None else where,
+            expected="a time such as 90s, 5m or 2h",
+            received=f'"{text}"',
+            remedy="give one",
         )
     return value
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -220,6 +221,67 @@ def test_crop_holds_the_pixel_that_it_is_aimed_at(
     pixels = np.zeros((*size, 1), np.uint8)
     _, found = draw_crop(pixels, mask, Aim(side, (y, x)), AugmentSettings(**settings), plain(1), rng)
     assert 1 in found
+
+
+@given(
+    st.tuples(st.integers(1, 50), st.integers(1, 50)),
+    st.integers(8, 30),
+    st.sampled_from([("uint8", 6), ("float32", 5), ("int8", 1), ("uint32", 3)]),
+    st.booleans(),
+    st.integers(0, 10**6),
+)
+def test_a_crop_of_many_channels_or_odd_dtype_is_that_of_the_whole_picture(
+    size: tuple[int, int], side: int, kind: tuple[str, int], whole_pixels: bool, seed: int
+) -> None:
+    dtype, channels = kind
+    pixels, mask = made(*size, channels, dtype, seed)
+    rng = np.random.default_rng(seed)
+    angle, zoom = rng.uniform(0, 6.3), rng.uniform(0.5, 2)
+    turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]]) / zoom
+    turn = np.rot90(np.eye(2), int(rng.integers(4))) if whole_pixels else turn
+    # Far out too: what is mirrored several times over is right as well.
+    offset = rng.uniform(-2 * side, [size[1] + side, size[0] + side])
+    matrix = np.column_stack([turn, np.round(offset) if whole_pixels else offset])
+    found, found_mask = warp(pixels, mask, matrix, side)
+    # Up to four channels that OpenCV takes as they are, of the whole picture.
+    taken = pixels.astype(np.float32) if dtype in ("int8", "uint32") else pixels
+    plainly = [warp(taken[..., c : c + 4], mask, matrix, side) for c in range(0, channels, 4)]
+    wanted = np.concatenate([one for one, _ in plainly], axis=2)
+    np.testing.assert_array_equal(found_mask, plainly[0][1])
+    if whole_pixels:
+        np.testing.assert_array_equal(found, wanted)
+    else:  # places between pixels are of single precision, values up to 120; those of uint8 are rounded
+        assert np.abs(found.astype(np.float64) - wanted).max() <= (1 if dtype == "uint8" else 0.05)
+
+
+@pytest.mark.parametrize(("dtype", "channels"), [("uint8", 6), ("uint32", 3)])
+def test_for_a_crop_no_copy_of_the_whole_picture_is_made(dtype: str, channels: int) -> None:
+    pixels, mask = np.zeros((4000, 4000, channels), dtype), np.zeros((4000, 4000), np.uint8)
+    tracemalloc.start()
+    try:
+        warp(pixels, mask, np.array([[0.9, -0.1, 2000], [0.1, 0.9, 2000]]), 64)
+        assert tracemalloc.get_traced_memory()[1] < 2**21
+    finally:
+        tracemalloc.stop()
+
+
+@given(st.integers(0, 10**6), st.booleans())
+def test_what_is_learnt_from_reaches_the_border_with_its_context_mirrored(seed: int, still: bool) -> None:
+    y, x = np.mgrid[0:30, 0:40]
+    pixels, mask = np.dstack([y, x]).astype(np.float32), (y * 8 % 250).astype(np.uint8)
+    settings = AugmentSettings(**STILL if still else STILL | {"flip": "all", "rotate_deg": 20, "scale": (0.8, 1.2)})
+    pixel = None if seed % 2 else (int(seed // 2 % 30), int(seed // 60 % 40))
+    rng = np.random.default_rng(seed)
+    found, found_mask = draw_crop(pixels, mask, Aim(26, pixel, 10), settings, plain(2, "float32"), rng)
+    middle, middle_mask = found[8:18, 8:18], found_mask[8:18, 8:18]
+    if still:
+        assert (middle_mask != IGNORE).all()
+        np.testing.assert_array_equal(middle_mask, middle[..., 0] * 8 % 250)
+        top, left = (int(n) for n in middle[0, 0])
+        context = np.pad(pixels, ((8, 8), (8, 8), (0, 0)), mode="reflect")[top : top + 26, left : left + 26]
+        np.testing.assert_array_equal(found, context)
+    if pixel is not None:
+        assert (np.abs(middle - pixel).max(axis=2) <= 1).any()
 
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 30), (30, 1), (5, 40)])

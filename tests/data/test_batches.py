@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tifffile
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
@@ -173,6 +174,23 @@ def test_focus_draws_its_share_of_crops_around_rare_classes(tmp_path: Path) -> N
     assert held[0.0] <= 12
 
 
+def test_a_crop_around_a_rare_class_decodes_its_picture_once(
+    reader: PairReader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    decoded: list[object] = []
+    read = images.read_channels
+
+    def counted(*given: object) -> object:
+        decoded.append(given)
+        return read(*given)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(images, "read_channels", counted)
+    unkept = PairReader(reader.pairs, TABLE, PREPROCESSING, Room(0))
+    made = Batches(unkept, Sampling(tuple(range(5)), 16, 6, 0, Focus(1.0, ((1, (0, 1, 2)),))), AugmentSettings())
+    made.batch(0)
+    assert len(decoded) == 6
+
+
 def test_focus_leaves_out_classes_that_no_picture_holds() -> None:
     pixels = [[90, 10, 0], [100, 0, 0]]
     assert focus.of(pixels, [1, 2], 0.3, overlapping=False) == Focus(0.3, ((1, (0,)),))
@@ -215,3 +233,38 @@ def test_readers_of_one_room_keep_no_more_than_it_holds(reader: PairReader) -> N
     readers = [PairReader(reader.pairs, TABLE, PREPROCESSING, room) for _ in range(2)]
     again = [reader.read(0)[0] is reader.read(0)[0] for reader in readers]
     assert again == [True, False]
+
+
+@pytest.mark.parametrize(("dtype", "nodata"), [("float32", "-3.4028234663852886e+38"), ("int16", "-32768")])
+def test_nodata_does_not_reach_the_network(tmp_path: Path, dtype: str, nodata: str) -> None:
+    rng = np.random.default_rng(0)
+    tags = [(42113, "s", 0, nodata, True)]  # as GDAL writes it
+    for number in range(2):
+        pixels = rng.integers(80, 120, (40, 40)).astype(dtype)
+        pixels[5:25, 10:40] = float(nodata)
+        (tmp_path / "images").mkdir(exist_ok=True)
+        tifffile.imwrite(tmp_path / "images" / f"{number}.tif", pixels, extratags=tags)
+        write_image(tmp_path / "masks" / f"{number}.png", np.full((40, 40), number, np.uint8))
+    found = dataset.find(tmp_path, DataSettings())
+    reader = PairReader(found.pairs, TABLE, Preprocessing(1, dtype, (100.0,), (10.0,)))
+    made = Batches(reader, Sampling((0, 1), 40, 2, 0), AugmentSettings(scale=(0.8, 1.25), rotate_deg=30))
+    for step in range(4):
+        x, target = made.batch(step)
+        assert x.abs().max() < 6
+        assert (target == IGNORE).any()
+
+
+def test_crops_of_a_network_that_answers_for_their_middle_have_it_anywhere(reader: PairReader) -> None:
+    still = AugmentSettings(flip="none", scale=(1, 1), rotate_deg=0, brightness=0, contrast=0, noise=0)
+    rows, columns = np.mgrid[0:40, 0:48].astype(np.uint8)
+    write_image(reader.pairs[0].image, np.dstack([rows, columns, 0 * rows]))  # each pixel tells its place
+    plain = PairReader(reader.pairs, TABLE, Preprocessing(3, "uint8", (0.0,) * 3, (1.0,) * 3))
+    made = Batches(plain, Sampling((0,) * 400, 36, 4, 0, answered_px=12), still)
+    places = set()
+    for step in range(100):
+        for x, target in zip(*made.batch(step), strict=True):
+            assert (target[12:24, 12:24] != IGNORE).all()
+            assert (x[0, 12:24, 12:24] - x[0, 12, 12]).max() == 11  # a part of the picture, nothing mirrored
+            places.add((int(x[0, 12, 12]), int(x[1, 12, 12])))
+    assert {0, 28} <= {top for top, _ in places} <= set(range(29))
+    assert {0, 36} <= {left for _, left in places} <= set(range(37))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from masksmith.errors import RecipeError
+from masksmith.errors import InputError, RecipeError
 from masksmith.models import presets
 from masksmith.models.presets import PRESETS
 
@@ -74,3 +74,9 @@ def test_overrides_win() -> None:
 def test_unknown_preset_suggests_the_nearest() -> None:
     with pytest.raises(RecipeError, match='did you mean "classic"'):
         presets.build("clasic")
+
+
+@pytest.mark.parametrize(("word", "meant"), [("nrom", "norm"), ("convs", "convs_per_block"), ("num_classes", "")])
+def test_unknown_override_suggests_the_nearest(word: str, meant: str) -> None:
+    with pytest.raises(InputError, match=f'overrides of classic: .* received "{word}".*{meant}'):
+        presets.build("classic", overrides={word: "batch"})

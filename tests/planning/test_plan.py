@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 import yaml
 from tests.helpers import write_image, write_set
 
@@ -15,6 +16,7 @@ from masksmith.data import dataset, doctor
 from masksmith.planning import plan
 from masksmith.planning.plan import CHOICES, Plan
 from masksmith.recipe import Recipe
+from masksmith.training import prepare
 
 
 @pytest.fixture
@@ -66,6 +68,64 @@ def test_scenes_larger_than_a_crop_are_zoomed_out(folder: Path) -> None:
 def test_what_lies_to_the_right_is_not_mirrored(folder: Path) -> None:
     made = planned(scenes(folder, [(y, 0.85) for y, _ in near(0.5, 0.5, 0.35)], half=10))
     assert made.recipe.augment.flip == "none"
+
+
+def twins(folder: Path, axis: int, lean: float, spread: float, count: int = 24) -> Path:
+    """Two small classes of one look, so far to either side of the middle along an axis, give or take ``spread``."""
+    rng = np.random.default_rng(0)
+    for number in range(count):
+        mask = np.zeros((64, 64), np.uint8)
+        for value, side in ((1, -1), (2, 1)):
+            center = 0.5 + rng.uniform(-0.3, 0.3, 2)
+            center[axis] = 0.5 + side * lean + rng.uniform(-spread, spread)
+            top, left = (int(np.clip(round(c * 64) - 2, 0, 60)) for c in center)
+            mask[top : top + 4, left : left + 4] = value
+        picture = np.clip(60 + 100 * (mask[..., None] > 0) + rng.integers(-12, 13, (64, 64, 3)), 0, 255)
+        write_image(folder / "images" / f"{number:02}.png", picture.astype(np.uint8))
+        write_image(folder / "masks" / f"{number:02}.png", mask)
+    return folder
+
+
+def test_small_classes_that_a_mirror_would_exchange_are_not_mirrored(folder: Path) -> None:
+    beside, above = planned(twins(folder / "beside", 1, 0.15, 0.05)), planned(twins(folder / "above", 0, 0.15, 0.05))
+    assert (beside.recipe.augment.flip, above.recipe.augment.flip) == ("none", "horizontal")
+    assert "class 1 lies left and class 2 right" in next(c.reason for c in beside.choices if c.key == "augment.flip")
+    assert "class 1 lies above class 2" in next(c.reason for c in above.choices if c.key == "augment.flip")
+
+
+def test_classes_that_often_lie_at_opposite_sides_are_mirrored_all_the_same(folder: Path) -> None:
+    assert planned(twins(folder / "often", 1, 0.15, 0.3, count=48)).recipe.augment.flip == "all"
+    assert planned(twins(folder / "few", 1, 0.15, 0.05, count=7)).recipe.augment.flip == "all"
+
+
+def partly_labelled(folder: Path) -> Path:
+    """Large pictures in which two stripes side by side are labelled, and 19 of 20 pixels are not."""
+    rng = np.random.default_rng(0)
+    for number in range(8):
+        mask = np.full((320, 320), 255, np.uint8)
+        top, left = rng.integers(0, 320 - 72, 2)
+        mask[top : top + 71, left : left + 36] = 0
+        mask[top : top + 71, left + 36 : left + 72] = 1
+        picture = np.clip(60 + 100 * (mask == 1) + rng.integers(-12, 13, mask.shape), 0, 255).astype(np.uint8)
+        write_image(folder / "images" / f"{number}.png", picture)
+        write_image(folder / "masks" / f"{number}.png", mask)
+    return folder
+
+
+def test_where_most_is_ignored_crops_are_drawn_around_what_is_not(folder: Path) -> None:
+    chosen = Recipe().with_settings({"data.ignore": ["255"], "crop": 32, "batch_size": 8})
+    found = doctor.examine(dataset.find(partly_labelled(folder), chosen.data), chosen.data, seed=0)
+    table, fingerprint = found.require()
+    made = plan.make(chosen, fingerprint, table)
+    assert made.recipe.focus == 0.95
+    assert "95% of the pixels are ignored" in next(c.reason for c in made.choices if c.key == "focus")
+    job = prepare.job(
+        made.recipe.with_settings({"model.depth": 2, "model.width": 2}), found.dataset, table, fingerprint
+    )
+    drawn = [target for _, target in job.batches.stream(0, 20, 1)]
+    held = sum(int((target != 255).flatten(1).any(dim=1).sum()) for target in drawn)
+    assert held >= 0.9 * 20 * 8
+    assert {0, 1} <= set(torch.cat(drawn).unique().tolist())
 
 
 def test_small_pictures_are_looked_at_pixel_by_pixel_in_larger_batches(folder: Path) -> None:

@@ -8,6 +8,7 @@ from lightning_fabric.plugins.precision import MixedPrecision
 
 from masksmith.models.unet import UNet
 from masksmith.recipe import Recipe
+from masksmith.training import loop
 from masksmith.training.averaging import Average
 from masksmith.training.optimisation import SCHEDULES, optimiser, rate
 
@@ -83,3 +84,19 @@ def test_without_decay_the_average_is_the_network() -> None:
     average.update(0)
     for mine, its in zip(average.network.state_dict().values(), network.state_dict().values(), strict=True):
         assert torch.equal(mine, its)
+
+
+def test_the_average_follows_a_network_that_is_placed_elsewhere() -> None:
+    network = UNet(in_channels=1, num_classes=2, depth=2, width=4)
+    average = Average(network, 0.9)
+    network.double().float()  # other memory, as on another card
+    with torch.no_grad():
+        network.head.weight.fill_(7.0)
+    for step in range(200):
+        average.update(step)
+    torch.testing.assert_close(average.network.head.weight, network.head.weight, rtol=0, atol=1e-3)
+
+
+def test_the_card_is_the_one_that_the_network_is_on() -> None:
+    assert loop._devices(torch.device("cuda", 1)) == [1]
+    assert loop._devices(torch.device("cpu")) == loop._devices(torch.device("mps", 0)) == 1

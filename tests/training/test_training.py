@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -21,7 +22,7 @@ from masksmith.events import Epoch, Listener
 from masksmith.metrics import Confusion, from_dict, summarize
 from masksmith.modelfile import read_tensors
 from masksmith.run import LOG_COLUMNS, Run
-from masksmith.training import state
+from masksmith.training import session, state
 
 TINY: dict[str, object] = {"crop": 32, "batch_size": 2, "model.width": 4, "model.depth": 3, "steps": 6, "device": "cpu"}
 
@@ -325,3 +326,33 @@ def test_grey_and_16_bit_pictures(tmp_path: Path, channels: int, dtype: str) -> 
     assert masksmith.load(run.path).segment(picture).pixels_HWC.dtype == dtype
     with pytest.raises(InputError, match="as in training"):
         masksmith.load(run.path).segment(np.zeros((20, 20, 2), dtype))
+
+
+def test_what_is_the_callers_is_as_it_was(tmp_path: Path) -> None:
+    """Random numbers and torch's default dtype, and the training does not depend on them."""
+    write_set(tmp_path / "data")
+    wanted = masksmith.train(tmp_path / "data", tmp_path / "plain", settings=TINY)
+    torch.manual_seed(7)
+    before = torch.get_rng_state(), random.getstate(), np.random.get_state(legacy=False)["state"]["key"].tolist()
+    torch.set_default_dtype(torch.float64)
+    try:
+        found = masksmith.train(tmp_path / "data", tmp_path / "double", settings=TINY | {"class_weights": [1, 2]})
+        masksmith.plan(tmp_path / "data", settings=TINY)
+        masksmith.resume(found.path, settings={"steps": "+2"})
+        again = masksmith.train(tmp_path / "data", tmp_path / "again", settings=TINY)
+        assert torch.get_default_dtype() == torch.float64
+    finally:
+        torch.set_default_dtype(torch.float32)
+    after = torch.get_rng_state(), random.getstate(), np.random.get_state(legacy=False)["state"]["key"].tolist()
+    assert torch.equal(before[0], after[0])
+    assert before[1:] == after[1:]
+    assert again.model_file.read_bytes() == wanted.model_file.read_bytes()
+
+
+def test_a_network_that_answers_for_the_middle_is_given_the_border_too(tmp_path: Path) -> None:
+    settings = TINY | {"model.padding": "valid", "model.depth": 2, "model.stem": 1}
+    chosen = masksmith.Recipe().with_settings(settings)
+    job = session.settle(write_set(tmp_path / "data"), chosen, Listener()).job
+    crop = job.batches.sampling.crop_px
+    assert 0 < job.network.output_size(crop) < crop
+    assert job.batches.sampling.answered_px == job.network.output_size(crop)

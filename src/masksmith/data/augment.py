@@ -30,6 +30,10 @@ Transform = Callable[..., Any]
 
 # OpenCV warps these dtypes; others are warped as float32.
 _WARPABLE = {"uint8", "uint16", "int16", "float32", "float64"}
+# OpenCV warps at most so many channels a call.
+_TOGETHER = 4
+# Pixels beside a crop's own that interpolating may ask for.
+_BESIDE_PX = 2
 # A blur of this many pixels is what a slightly unfocused lens does.
 _BLUR_SIGMA_PX = 1.0
 # A pixel that a crop is to hold lies within this share of it: a turn by 45 degrees keeps that of any crop.
@@ -40,10 +44,20 @@ _NOISE_TABLE = 2**20
 
 @dataclass(frozen=True)
 class Aim:
-    """The side of a crop, and a pixel of the picture (row, column) that it is to hold; None: any place."""
+    """The side of a crop, and a pixel of the picture (row, column) that it is to hold; None: any place.
+
+    ``answered_px`` is the side of its middle that the network answers for, where that is smaller: the rest is context
+    and may lie outside of the picture. None: all of the crop.
+    """
 
     crop_px: int
     pixel: tuple[int, int] | None = None
+    answered_px: int | None = None
+
+    @property
+    def learnt_px(self) -> int:
+        """The side of what is learnt from."""
+        return self.crop_px if self.answered_px is None else self.answered_px
 
 
 def draw_crop(
@@ -73,20 +87,24 @@ def warp(pixels_HWC: Pixels, mask_HW: Mask, matrix_23: npt.NDArray[np.float64], 
     The picture is interpolated bilinearly, the mask takes the nearest pixel. A map of whole pixels copies both: where
     there is nothing in a picture of floats, a neighbour's weight of 0 would spread it.
     """
-    pixels = pixels_HWC if str(pixels_HWC.dtype) in _WARPABLE else pixels_HWC.astype(np.float32)
+    pixels, nearby_23 = pixels_HWC, matrix_23
+    warpable = str(pixels.dtype) in _WARPABLE
+    if not warpable or pixels.shape[2] > _TOGETHER:  # no copies of the whole picture for one crop
+        pixels, nearby_23 = _nearby(pixels, matrix_23, crop_px)
+    if not warpable:
+        pixels = pixels.astype(np.float32)
     size = (crop_px, crop_px)
     flags = cv2.WARP_INVERSE_MAP
     between = cv2.INTER_NEAREST if np.array_equal(matrix_23, np.round(matrix_23)) else cv2.INTER_LINEAR
-    # OpenCV warps at most 4 channels a call.
     parts = [
         cv2.warpAffine(
-            np.ascontiguousarray(pixels[..., c : c + 4]),
-            matrix_23,
+            np.ascontiguousarray(pixels[..., c : c + _TOGETHER]),
+            nearby_23,
             size,
             flags=flags | between,
             borderMode=cv2.BORDER_REFLECT_101,
         )
-        for c in range(0, pixels.shape[2], 4)
+        for c in range(0, pixels.shape[2], _TOGETHER)
     ]
     warped = np.concatenate([p if p.ndim == 3 else p[..., None] for p in parts], axis=2)
     mask = cv2.warpAffine(
@@ -98,6 +116,29 @@ def warp(pixels_HWC: Pixels, mask_HW: Mask, matrix_23: npt.NDArray[np.float64], 
         borderValue=(ignored_value(mask_HW),),
     )
     return warped, as_mask(np.asarray(mask), mask_HW)
+
+
+def _nearby(
+    pixels_HWC: Pixels, matrix_23: npt.NDArray[np.float64], crop_px: int
+) -> tuple[Pixels, npt.NDArray[np.float64]]:
+    """The part of a picture that a crop is made from, and the map into that part."""
+    corners = np.array([[x, y, 1.0] for x in (0, crop_px - 1) for y in (0, crop_px - 1)]) @ matrix_23.T
+    lowest = np.floor(corners.min(axis=0)).astype(int) - _BESIDE_PX
+    highest = np.ceil(corners.max(axis=0)).astype(int) + _BESIDE_PX + 1
+    columns, rows = (
+        _mirrored_in(int(low), int(high), side)
+        for low, high, side in zip(lowest, highest, pixels_HWC.shape[1::-1], strict=True)
+    )
+    moved_23 = matrix_23.copy()
+    moved_23[:, 2] -= (columns.start, rows.start)
+    return pixels_HWC[rows, columns], moved_23
+
+
+def _mirrored_in(low: int, high: int, side: int) -> slice:
+    """What ``low`` to ``high`` - 1 show of ``side`` pixels, mirrored at both ends without repeating the last one."""
+    first = low if high <= side else min(low, 2 * side - 1 - high)
+    last = high if low >= 0 else max(high, 1 - low)
+    return slice(max(0, first), min(side, last))
 
 
 def load_transform(name: str) -> Transform:
@@ -167,24 +208,26 @@ def _draw_matrix(
     whole_pixels = settings.scale == (1.0, 1.0) and settings.rotate_deg == 0
     if whole_pixels:  # the cosine of a right angle is not quite 0
         linear = np.round(linear)
-    # The crop's reach in the picture along each axis; its centre stays so far from the border,
+    # The reach in the picture of what is learnt from, along each axis; its centre stays so far from the border,
     # or in the middle where the picture is smaller than the crop.
-    crop_px, sides = aim.crop_px, (width, height)
-    reach = np.abs(linear).sum(axis=1) * (crop_px / 2)
+    crop_px, learnt_px, sides = aim.crop_px, aim.learnt_px, (width, height)
+    reach = np.abs(linear).sum(axis=1) * (learnt_px / 2)
     lowest = [min(r, side / 2) for r, side in zip(reach, sides, strict=True)]
     highest = [max(side - r, side / 2) for r, side in zip(reach, sides, strict=True)]
     if aim.pixel is None:
         center = [rng.uniform(low, high) for low, high in zip(lowest, highest, strict=True)]
     else:  # anywhere in the crop but at its border, of which a turn may cut the corners off
-        away = _INSIDE * crop_px / 2 / zoom
+        away = _INSIDE * learnt_px / 2 / zoom
         wanted = [at + 0.5 + rng.uniform(-away, away) for at in reversed(aim.pixel)]
         center = [float(np.clip(c, low, high)) for c, low, high in zip(wanted, lowest, highest, strict=True)]
         if not _holds(linear, center, aim):  # a corner of the picture, which a turned crop does not reach from within
             center = wanted
     if whole_pixels:  # nothing is interpolated, the crop is a copy
+        around = (crop_px - learnt_px) // 2
         center = [
-            crop_px / 2 + (int(rng.integers(side - crop_px + 1)) if aim.pixel is None else math.floor(c - crop_px / 2))
-            if side >= crop_px
+            crop_px / 2
+            + (int(rng.integers(side - learnt_px + 1)) - around if aim.pixel is None else math.floor(c - crop_px / 2))
+            if side >= learnt_px
             else math.floor(side / 2) + crop_px % 2 / 2
             for c, side in zip(center, sides, strict=True)
         ]
@@ -196,7 +239,7 @@ def _draw_matrix(
 def _holds(linear_22: npt.NDArray[np.float64], center: list[float], aim: Aim) -> bool:
     """Whether a crop around that centre (x, y) has the pixel that it is aimed at."""
     away = np.array([at + 0.5 for at in reversed(aim.pixel or ())]) - center
-    return bool(np.abs(np.linalg.solve(linear_22, away)).max() <= aim.crop_px / 2)
+    return bool(np.abs(np.linalg.solve(linear_22, away)).max() <= aim.learnt_px / 2)
 
 
 def _photometric(x_HWC: F32, settings: AugmentSettings, rng: np.random.Generator) -> F32:

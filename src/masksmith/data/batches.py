@@ -50,7 +50,7 @@ class PairReader:
         self.table = table
         self.preprocessing = preprocessing
         self._kept: dict[int, tuple[Pixels, Mask, _Valid]] = {}
-        self._places: dict[tuple[int, int], tuple[npt.NDArray[np.int64], int]] = {}
+        self._places: dict[tuple[int, int], npt.NDArray[np.int64]] = {}
         self._room = Room() if room is None else room
         # Threads that want the same picture decode it once, one after the other where it cannot be kept.
         self._decoding = [threading.Lock() for _ in self.pairs]
@@ -81,23 +81,23 @@ class PairReader:
         pair = self.pairs[index]
         with _naming(pair):
             picture = images.read_channels(pair.images)
-            pixels = self.preprocessing.conform(picture.pixels_HWC, pair.image)
+            pixels = self.preprocessing.conform(picture.pixels_HWC, pair.image, picture.valid_HW)
             mask = labels.read_mask(pair.label, self.table, Grid(pair.image, *pixels.shape[:2]))
             if picture.valid_HW is not None:  # nothing is there to be learnt from
                 mask = np.where(picture.valid_HW, mask, mask.dtype.type(ignored_value(mask)))
         return pixels, mask, picture.valid_HW
 
-    def pixel(self, index: int, key: int, rng: np.random.Generator) -> tuple[int, int] | None:
-        """Row and column of a random pixel of ``key`` in mask ``index``; None where it has none."""
+    def pixel(self, index: int, mask_HW: Mask, key: int, rng: np.random.Generator) -> tuple[int, int] | None:
+        """Row and column of a random pixel of ``key`` in ``mask_HW``, which is that of ``index``; None if it has none.
+
+        The mask is handed in: where memory does not keep it, it would be decoded twice for one crop.
+        """
         if (index, key) not in self._places:
-            _, mask_HW = self.read(index)
-            with _naming(self.pairs[index]):
-                found = focus.places(mask_HW, key, overlapping=self.table.overlapping)
-                self._places[index, key] = found, mask_HW.shape[1]
-        found, width = self._places[index, key]
+            self._places[index, key] = focus.places(mask_HW, key, overlapping=self.table.overlapping)
+        found = self._places[index, key]
         if not len(found):
             return None
-        y, x = divmod(int(found[rng.integers(len(found))]), width)
+        y, x = divmod(int(found[rng.integers(len(found))]), mask_HW.shape[1])
         return y, x
 
 
@@ -110,6 +110,8 @@ class Sampling:
     batch_size: int
     seed: int
     focus: Focus | None = None
+    answered_px: int | None = None
+    """As of :class:`Aim`."""
 
 
 def visits(sizes: Sequence[tuple[int, int]], crop_px: int, at_least: int) -> tuple[int, ...]:
@@ -151,27 +153,32 @@ class Batches:
         for place in range(size):
             epoch, index = divmod(step * size + place, len(self.sampling.visits))
             rng = np.random.default_rng([self.sampling.seed, epoch, index])
-            picture, aim = self._aim(epoch, index, rng)
+            picture, key = self._drawn(epoch, index, rng)
             with _naming(self.reader.pairs[picture]):
                 pixels, mask = self.reader.read(picture)
+                pixel = None if key is None else self.reader.pixel(picture, mask, key, rng)
+                aim = Aim(crop, pixel, self.sampling.answered_px)
                 pixels_BHWC[place], masks_BHW[place] = draw_crop(
                     pixels, mask, aim, self.augment, self.reader.preprocessing, rng
                 )
         return torch.from_numpy(pixels_BHWC).permute(0, 3, 1, 2), torch.from_numpy(masks_BHW)
 
-    def _aim(self, epoch: int, index: int, rng: np.random.Generator) -> tuple[int, Aim]:
-        """The picture of a visit, or one with a rare class in its place, and what the crop is to hold."""
+    def _drawn(self, epoch: int, index: int, rng: np.random.Generator) -> tuple[int, int | None]:
+        """The picture of a visit; or one with a rare class in its place, and the key of what the crop is to hold."""
         sampling = self.sampling
         drawn = sampling.focus.draw(rng) if sampling.focus is not None else None
         if drawn is not None:
-            return drawn[0], Aim(sampling.crop_px, self.reader.pixel(*drawn, rng))
+            return drawn
         visit = _order(sampling.seed, epoch, len(sampling.visits))[index]
-        return sampling.visits[visit], Aim(sampling.crop_px)
+        return sampling.visits[visit], None
 
-    def stream(self, first: int, last: int | None, workers: int) -> Generator[tuple[Tensor, Tensor], None, None]:
+    def stream(
+        self, first: int, last: int | None, workers: int, *, wait: bool = False
+    ) -> Generator[tuple[Tensor, Tensor], None, None]:
         """Batches ``first`` … ``last - 1`` (None: without end) in order, made ahead by ``workers`` threads.
 
-        An error in a thread is raised here, at the batch that it concerns.
+        An error in a thread is raised here, at the batch that it concerns. A stream that is closed before its end
+        leaves the batches alone that are being made, or with ``wait`` waits for them.
         """
         pool = ThreadPoolExecutor(workers, thread_name_prefix="batches")
         waiting: deque[Future[tuple[Tensor, Tensor]]] = deque()
@@ -181,7 +188,7 @@ class Batches:
                     waiting.append(_submitted(pool, self.batch, step + len(waiting)))
                 yield waiting.popleft().result()
         finally:
-            pool.shutdown(wait=False, cancel_futures=True)
+            pool.shutdown(wait=wait, cancel_futures=True)
 
 
 def _submitted(

@@ -23,6 +23,11 @@ class Room:
         self._left_bytes = CACHE_MEMORY_SHARE * (free() if free_bytes is None else free_bytes)
         self._lock = threading.Lock()
 
+    @property
+    def left_bytes(self) -> float:
+        """What may still be taken."""
+        return self._left_bytes
+
     def take(self, size_bytes: int) -> bool:
         """Whether so much was left; it is not any more."""
         with self._lock:

@@ -5,6 +5,7 @@ Rule: a preset is only arguments of :class:`masksmith.UNet`; every one can be ov
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -75,13 +76,17 @@ def build(
     36963266
 
     Raises:
-        RecipeError: no preset of that name.
+        RecipeError: no preset, or no setting, of that name.
         InputError: an override that no network can be made of.
     """
     preset = find(name)
     settings = {**preset.settings, **(overrides or {})}
     from masksmith.models.unet import UNet  # torch: a recipe is checked without it
 
+    known = inspect.signature(UNet).parameters.keys() - {"in_channels", "num_classes"}
+    for key in settings:
+        if key not in known:
+            raise unknown_name("setting of the network", key, known, where=f"overrides of {name}")
     return UNet(
         preset.in_channels if in_channels is None else in_channels,
         preset.num_classes if num_classes is None else num_classes,

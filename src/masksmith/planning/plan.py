@@ -52,11 +52,18 @@ _LEAST_SHARE = 1e-3
 # A class with less of the pixels than this is rare, and so many of the crops are drawn around such.
 _RARE_SHARE = 0.03
 _FOCUS = 0.33
+# Where more than this share of the training pixels is ignored, crops from anywhere may hold nothing to learn.
+_MOSTLY_IGNORED = 0.5
 # A class lies at one height of the pictures if it is off the middle by more than four standard
 # errors; together such classes must be off by this share of the height, weighted by their pixels.
 # (Measured: street scenes 0.23; cells, membranes and aerial pictures 0.01 at most.)
 _STANDARD_ERRORS = 4.0
 _LEAST_LEAN = (0.03, 0.06)
+# However small, classes that keep to opposite sides are told apart by nothing but the side, as left and right
+# kidney: off the middle by this share, and by more than they differ from picture to picture (cars are often
+# at the right of a street, and may be mirrored). Of fewer pictures that may be chance.
+_LEAST_OPPOSITE_LEAN = 0.05
+_FEWEST_HOLDERS = 8
 
 
 @dataclass(frozen=True)
@@ -155,8 +162,12 @@ def _flip(known: Known) -> tuple[object, str]:
     down, right = (_lean(known, axis) for axis in (0, 1))
     if right[0] > _LEAST_LEAN[1]:
         return "none", f"{right[1]} lies at one side of the pictures: a mirror image would be wrong"
+    if sides := _opposite(known, 1):
+        return "none", f"{sides[0]} lies left and {sides[1]} right in the pictures: a mirror image would exchange them"
     if down[0] > _LEAST_LEAN[0]:
         return "horizontal", f"the pictures have an up and a down ({down[1]} lies {down[2]} in them)"
+    if sides := _opposite(known, 0):
+        return "horizontal", f"the pictures have an up and a down ({sides[0]} lies above {sides[1]} in them)"
     return "all", "no class keeps to one side of the pictures: turned and mirrored they are more pictures"
 
 
@@ -171,6 +182,20 @@ def _lean(known: Known, axis: int) -> tuple[float, str, str]:
             total += part
             most = max(most, (part, name, ("low" if lean > 0 else "high") if axis == 0 else "to one side"))
     return (total, *most[1:])
+
+
+def _opposite(known: Known, axis: int) -> tuple[str, str] | None:
+    """The classes that keep furthest to opposite sides (upper or left, lower or right); None where no two do."""
+    leans = []
+    for k, (name, facts) in enumerate(zip(known.table.names, known.fingerprint.classes, strict=True)):
+        pictures = sum(counts[k] for counts in known.fingerprint.class_pictures.values())
+        lean, error = facts.lean[axis], facts.lean_error[axis]
+        spread = error * math.sqrt(pictures)
+        if pictures >= _FEWEST_HOLDERS and abs(lean) > max(_LEAST_OPPOSITE_LEAN, _STANDARD_ERRORS * error, spread):
+            leans.append((lean, name))
+    if not leans or min(leans)[0] > 0 or max(leans)[0] < 0:
+        return None
+    return min(leans)[1], max(leans)[1]
 
 
 def _scale(known: Known) -> tuple[object, str]:
@@ -267,16 +292,28 @@ def _class_weights(known: Known) -> tuple[object, str]:
 
 
 def rare_classes(fingerprint: Fingerprint) -> list[int]:
-    """The classes that have less than a small share of the training part's pixels, but some."""
+    """The classes that have less than a small share of the training part's pixels, but some.
+
+    Where most of these pixels are ignored, all classes are rare.
+    """
     counts = fingerprint.class_pixels.get("train", ())[:-1]
-    return [k for k, n in enumerate(counts) if 0 < n < _RARE_SHARE * fingerprint.counted("train")]
+    most = math.inf if _ignored(fingerprint) > _MOSTLY_IGNORED else _RARE_SHARE
+    return [k for k, n in enumerate(counts) if 0 < n < most * fingerprint.counted("train")]
+
+
+def _ignored(fingerprint: Fingerprint) -> float:
+    """The share of the training part's pixels that do not count."""
+    *_, ignored = fingerprint.class_pixels.get("train", (0,))
+    return ignored / max(1, ignored + fingerprint.counted("train")) if ignored else 0.0
 
 
 def _focus(known: Known) -> tuple[object, str]:
     """Whether crops are drawn around rare classes, which crops from anywhere seldom hold."""
-    rare = rare_classes(known.fingerprint)
+    rare, ignored = rare_classes(known.fingerprint), _ignored(known.fingerprint)
     if not rare:
         return None, ""
+    if ignored > _MOSTLY_IGNORED:
+        return round(ignored, 2), f"{ignored:.0%} of the pixels are ignored: so many crops are drawn around the others"
     names = listed([known.table.names[k] for k in rare])
     return _FOCUS, f"{names}: under {100 * _RARE_SHARE:g} % of the pixels; others come from anywhere"
 

@@ -8,7 +8,9 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from masksmith.errors import EnvironmentFault
+from masksmith.errors import EnvironmentFault, RecipeError, unknown_name
+
+PRECISIONS = ("auto", "bf16", "fp16", "fp32")
 
 
 def device(wanted: str = "auto") -> torch.device:
@@ -35,7 +37,12 @@ def precision(wanted: str, on: torch.device) -> str:
     """The precision, "bf16", "fp16" or "fp32": the fastest that ``on`` has in hardware where "auto" is wanted.
 
     Without bf16 in hardware a processor computes in fp32, since it would only emulate the rest.
+
+    Raises:
+        RecipeError: no precision of that name.
     """
+    if wanted not in PRECISIONS:
+        raise unknown_name("precision", wanted, PRECISIONS, where=f"precision={wanted}")
     if wanted != "auto":
         return wanted
     if on.type == "cuda":
@@ -43,6 +50,21 @@ def precision(wanted: str, on: torch.device) -> str:
     if on.type == "cpu" and (torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()):
         return "bf16"
     return "fp32"
+
+
+def require_trainable(wanted: str, on: torch.device) -> None:
+    """Make sure that a training on ``on`` can be in that precision: on a processor gradients of fp16 are not scaled.
+
+    Raises:
+        RecipeError: it cannot.
+    """
+    if wanted == "fp16" and on.type == "cpu":
+        raise RecipeError(
+            where="precision=fp16",
+            expected="auto, bf16 or fp32 to train on a processor",
+            received=wanted,
+            remedy="leave it at auto, or train on a graphics card",
+        )
 
 
 def autocast(network_on: torch.device, chosen: str) -> torch.autocast:

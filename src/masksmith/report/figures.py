@@ -27,7 +27,8 @@ def curves(log: Sequence[Mapping[str, float | None]]) -> bytes:
     """Loss and mIoU by step."""
     figure = Figure(figsize=(7, 3.2), layout="constrained")
     left = figure.subplots()
-    left.plot([r["step"] or 0 for r in log], [r["loss"] or 0 for r in log], color="#0072B2")
+    losses = [(r["step"] or 0, r["loss"]) for r in log if r["loss"] is not None]
+    left.plot([s for s, _ in losses], [loss for _, loss in losses], color="#0072B2")
     left.set_xlabel("step")
     left.set_ylabel("training loss", color="#0072B2")
     left.set_ylim(bottom=0)

@@ -21,12 +21,15 @@ class Average:
         self.decay = decay
         self.network = copy.deepcopy(network).eval().requires_grad_(False)
         self._ours = list(self.network.state_dict().values())
-        self._theirs = list(network.state_dict().values())
+        self._trained = network
+        self._theirs: list[Tensor] | None = None
 
     @torch.no_grad()
     def update(self, step: int) -> None:
         """Take in the weights after ``step`` (0 upwards)."""
         weight = 1 - min(self.decay, (1 + step) / (10 + step)) if self.decay else 1.0
+        if self._theirs is None:  # not before: what places a network for its training may give it other memory
+            self._theirs = list(self._trained.state_dict().values())
         ours: list[Tensor] = []
         theirs: list[Tensor] = []
         for mine, its in zip(self._ours, self._theirs, strict=True):

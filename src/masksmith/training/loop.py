@@ -44,7 +44,7 @@ def train(job: Job, run: Run, listener: Listener, *, resume: bool) -> None:  # n
         RunError: the loss is no longer a number.
     """
     recipe, device = job.recipe, next(job.network.parameters()).device
-    steps, per_epoch = recipe.steps or 1, job.steps_per_epoch
+    steps = recipe.steps or 1
     precision = probe.precision(recipe.precision, device)
     fabric = _fabric(device, precision)
     average = Average(job.network, recipe.ema)
@@ -57,7 +57,8 @@ def train(job: Job, run: Run, listener: Listener, *, resume: bool) -> None:  # n
     # Without an end: a budget may turn out to hold more steps than were planned.
     batches = job.batches.stream(progress.step * recipe.accumulate, None, recipe.workers)
     scaled = getattr(fabric.strategy.precision, "scaler", None) is not None
-    clock, pace, saving = Clock(progress), Pace(job.deadline, progress.step), state.Saving()
+    clock, saving = Clock(progress), state.Saving()
+    pace = Pace(job.deadline, progress.step, cold_steps=job.cold_steps)
     if not resume:
         saving.save(run, parts, progress)
     bad_in_a_row = 0
@@ -69,19 +70,18 @@ def train(job: Job, run: Run, listener: Listener, *, resume: bool) -> None:  # n
                     job = _planned_anew(job, run, progress.step, anew, listener)
                     recipe, steps = job.recipe, anew
                 optimisation.set_rate(optimiser, optimisation.rate(recipe, progress.step, steps))
-                for loss in gradients.add_up(batches, progress, listener):
-                    progress.add_loss(loss)
-                finite = _clip(fabric, network, optimiser, recipe.clip or math.inf)
-                bad_in_a_row = 0 if finite else bad_in_a_row + 1
+                progress.add_losses(learnt := gradients.add_up(batches, progress, listener))
+                finite = not learnt or _clip(fabric, network, optimiser, recipe.clip or math.inf)
+                bad_in_a_row = 0 if learnt and finite else bad_in_a_row + (not finite)
                 if bad_in_a_row == _MOST_BAD_STEPS:
                     raise _diverged(run, progress.step, recipe.lr)
                 gradients.leave_out(unless=finite)
-                if finite or scaled:  # the scaler of fp16 skips the step and lowers its scale
+                if learnt and (finite or scaled):  # the scaler of fp16 skips the step and lowers its scale
                     optimiser.step()
                     average.update(progress.step)
                 optimiser.zero_grad()
                 progress.advance(clock.elapsed_s())
-                progress.epoch_due = progress.step % per_epoch == 0 or progress.step == steps
+                progress.epoch_due = _is_due(job, progress.step)
                 listener.step(progress.step, steps)
             if progress.epoch_due:
                 with suppress(_Stop):  # a person does not wait for a long validation: it is done again
@@ -134,7 +134,12 @@ def _goes_on(recipe: Recipe, progress: Progress) -> bool:
 
 def _fabric(device: torch.device, precision: str) -> Fabric:
     logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # it announces the precision by itself
-    return Fabric(accelerator=device.type, devices=1, precision=_FABRIC_PRECISION[precision])  # type: ignore[arg-type]  # one of its names
+    return Fabric(accelerator=device.type, devices=_devices(device), precision=_FABRIC_PRECISION[precision])  # type: ignore[arg-type]  # one of its names
+
+
+def _devices(device: torch.device) -> int | list[int]:
+    """Of several cards the very one that the network is on: left to itself Fabric takes the first."""
+    return [device.index] if device.type == "cuda" and device.index is not None else 1
 
 
 def _clip(fabric: Fabric, network: torch.nn.Module, optimiser: torch.optim.Optimizer, most: float) -> bool:
@@ -185,6 +190,18 @@ def validate(job: Job, network: UNet, listener: Listener) -> Figures:
     return summarize(evaluate.confusion(job.segmenter(network), job.validation, progress), job.model.table.names)
 
 
+def _is_due(job: Job, step: int) -> bool:
+    """Whether a line of the log is: at the end of an epoch, at a validation, and at the last step."""
+    return step % job.steps_per_epoch == 0 or step % job.steps_per_validation == 0 or step == job.recipe.steps
+
+
+def _is_lost(job: Job, progress: Progress) -> bool:
+    """Whether half of the losses since the last line were no numbers; in a line of a few steps that says nothing."""
+    steps = progress.step - int(progress.log[-1][1] or 0 if progress.log else 0)
+    is_short = steps < min(job.steps_per_epoch, _MOST_BAD_STEPS) and progress.step != job.recipe.steps
+    return 0 < progress.bad_count >= progress.loss_count and not is_short
+
+
 def _end_epoch(
     job: Job, run: Run, average: Average, progress: Progress, steps_per_s: float, listener: Listener
 ) -> None:
@@ -192,10 +209,10 @@ def _end_epoch(
     recipe, per_epoch = job.recipe, job.steps_per_epoch
     steps = recipe.steps or 1
     epoch, last = -(-progress.step // per_epoch), progress.step == steps
-    if progress.bad_count >= progress.loss_count:
+    if _is_lost(job, progress):
         raise _diverged(run, progress.step, recipe.lr)
     miou, best = None, False
-    if epoch % (recipe.validate_every or 1) == 0 or last:
+    if progress.step % job.steps_per_validation == 0 or last:
         figures = validate(job, average.network, listener)
         miou = figures.mean["iou"]
         best = miou is not None and miou > progress.best_miou
@@ -207,14 +224,15 @@ def _end_epoch(
                 replace(job.model, weights=average.network.state_dict(), figures={"validation": figures.to_dict()}),
             )
         _warn(figures, listener)
-    loss = progress.loss_sum / progress.loss_count * recipe.accumulate
+    # None is known where all pixels since the last line were ignored.
+    loss = progress.loss_sum / progress.loss_count * recipe.accumulate if progress.loss_count else math.nan
     pictures_per_s = steps_per_s * recipe.batch_size * recipe.accumulate
     lr = optimisation.rate(recipe, progress.step - 1, steps)
     progress.log.append(
         [
             epoch,
             progress.step,
-            round(loss, 6),
+            None if math.isnan(loss) else round(loss, 6),
             None if miou is None else round(miou, 6),
             float(f"{lr:.4g}"),
             round(pictures_per_s, 2),

@@ -51,20 +51,23 @@ class Gradients:
     def add_up(self, batches: Iterator[Batch], progress: Progress, listener: Listener) -> list[float]:
         """Leave the gradients of the next step in the network; the loss of each of its batches.
 
+        Batches of which no pixel counts are left out, with their loss and what the network would have seen of them.
+
         Raises:
             EnvironmentFault: there is no memory for a single picture.
         """
         accumulate, parts_before = self._job.recipe.accumulate, progress.micro_batches
         numbers = self._numbers()
         self._buffers.keep()
-        made: list[float] = []
+        made: list[float | None] = []
         newest, batch = 0, next(batches)
         while True:
             # Batches before the newest are made again, which gives the same ones: keeping them would take room.
             first = progress.step * accumulate
             same = batch if len(made) == newest else self._job.batches.batch(first + len(made))
-            loss = self._tried(same, progress.micro_batches)
-            if loss is None:
+            counts = self._counts(same[1])
+            loss = self._tried(same, progress.micro_batches) if counts else None
+            if loss is None and counts:
                 self._begin_anew(numbers)
                 made.clear()
                 progress.micro_batches = self._more_parts(progress.micro_batches)
@@ -76,7 +79,18 @@ class Gradients:
                 newest, batch = newest + 1, next(batches)
         if progress.micro_batches != parts_before:
             listener.message(_told(self._device, self._job.recipe.batch_size, progress.micro_batches))
-        return made
+        return [loss for loss in made if loss is not None]
+
+    def _counts(self, target_BHW: Tensor) -> bool:
+        """Whether there is anything to learn, asked of the masks before they go to the device."""
+        side = self._job.network.output_size(target_BHW.shape[-1])
+        begin = (target_BHW.shape[-1] - side) // 2
+        answered = target_BHW[:, begin : begin + side, begin : begin + side]
+        return any(bool(self._counted(mask_HW).any()) for mask_HW in answered)  # mostly the first of them tells
+
+    def _counted(self, target: Tensor) -> Tensor:
+        """True where a pixel is not ignored."""
+        return (target & IGNORED_BIT) == 0 if self._job.model.table.overlapping else target != IGNORE
 
     def leave_out(self, *, unless: bool) -> None:
         """Where a step is not done, the running means do not keep what it has seen either: it may be no numbers."""
@@ -130,7 +144,7 @@ class Gradients:
         height, width = levels[0].shape[-2:]
         top, left = (target_BHW.shape[-2] - height) // 2, (target_BHW.shape[-1] - width) // 2
         seen = target_BHW[:, top : top + height, left : left + width]
-        counted_BHW = (seen & IGNORED_BIT) == 0 if self._job.model.table.overlapping else seen != IGNORE
+        counted_BHW = self._counted(seen)
         total = counted_BHW.sum().clamp(min=1)
         columns = (batch[0], levels[0], target_BHW, counted_BHW)
         for x_BCHW, logits, y_BHW, counted in zip(*(c.tensor_split(parts) for c in columns), strict=True):

@@ -11,9 +11,11 @@ import math
 import statistics
 import time
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -23,9 +25,12 @@ from masksmith.data import focus
 from masksmith.data.batches import Batches, PairReader, Sampling, visits
 from masksmith.data.dataset import Dataset
 from masksmith.data.fingerprint import Fingerprint
+from masksmith.data.focus import Focus
 from masksmith.data.room import Room
 from masksmith.errors import RecipeError
+from masksmith.inference import evaluate
 from masksmith.inference.segmenter import Segmenter
+from masksmith.limits import CACHE_MEMORY_SHARE, FIGURE_ROWS
 from masksmith.modelfile import ModelFile
 from masksmith.models import presets
 from masksmith.models.unet import UNet
@@ -39,24 +44,29 @@ from masksmith.training.distil import Teacher
 Criterion = Callable[[Tensor | list[Tensor], Tensor], Tensor]
 
 # Validations together take no more than this share of the training.
-_VALIDATION_SHARE = 0.05
+VALIDATION_SHARE = 0.05
 # Steps that only warm the memory up; then steps are measured for so many seconds, five at least: a
 # third of a second, as before, was off by a quarter for steps of 70 ms.
 _WARMING_STEPS = 5
 _MEASURED_S = 3.0
 _MEASURED_STEPS = (5, 60)
+# Slow steps, or pictures, are measured for no more than this share of the budget: fewer of them, one at least.
+_MEASURING_SHARE = 0.05
+# Where memory does not hold all pictures, a step is measured on visits to so many.
+_SAMPLED_VISITS = 16
 # Pictures whose validation is measured.
 _VALIDATION_SAMPLE = 6
 # Validations in a training whose length is given in epochs or steps.
 _VALIDATIONS = 20
-# After the last step: one validation of the best weights, and figures that cost about another.
-_FINISH_VALIDATIONS = 2
 # Charts and the end of the program; then a little less than the whole budget is aimed at, since what comes
 # after the last step cannot be planned anew.
 _FINISH_S = 2.0
 _AIMED_SHARE = 0.975
 # Small sets are repeated until an epoch has this many steps: a line a second helps nobody.
 _STEPS_PER_EPOCH = 25
+# With large pictures an epoch may be longer than the whole training: where nobody says how often to validate, it is
+# done after so many steps, or so many times as many, if those are fewer than an epoch.
+_STEPS_PER_PART = 250
 
 
 def network_arguments(recipe: Recipe, channels: int, table: ClassTable) -> dict[str, Any]:
@@ -152,6 +162,10 @@ class Job:
     """When a budget wants the last step to be done (``time.monotonic``)."""
     finish_s: float = 0.0
     """What validating after the last step takes of a budget."""
+    picture_bytes: tuple[int, ...] = ()
+    """What each training picture takes in memory, decoded and with its mask."""
+    kept_share: float = 1.0
+    """How much of all pictures there is room for; the others are decoded whenever a crop is cut from them."""
 
     def segmenter(self, network: UNet) -> Segmenter:
         """The path that prediction takes, with the weights of now."""
@@ -167,6 +181,17 @@ class Job:
         """Steps of the optimiser in an epoch."""
         return max(1, self.batches.steps_per_epoch // self.recipe.accumulate)
 
+    @property
+    def steps_per_validation(self) -> int:
+        """Steps between two validations; ``validate_every`` is in epochs."""
+        return max(1, round((self.recipe.validate_every or 1) * self.steps_per_epoch))
+
+    @property
+    def cold_steps(self) -> int:
+        """Steps after which most of the pictures that there is room for have been decoded."""
+        crops = self.recipe.batch_size * self.recipe.accumulate
+        return math.ceil(2 * self.kept_share * len(self.picture_bytes) / crops)
+
 
 def job(recipe: Recipe, dataset: Dataset, table: ClassTable, fingerprint: Fingerprint, *, resumed: bool = False) -> Job:
     """Build the network, the batches and the validation part of a recipe.
@@ -179,6 +204,8 @@ def job(recipe: Recipe, dataset: Dataset, table: ClassTable, fingerprint: Finger
     """
     arguments = network_arguments(recipe, fingerprint.preprocessing.channels, table)
     _check_weights(recipe, table)
+    if not resumed:
+        probe.require_trainable(recipe.precision, probe.device(recipe.device))
     torch.manual_seed(recipe.seed)
     network = UNet(**(arguments | {"pretrained": False} if resumed else arguments))
     recipe = recipe.model_copy(update={"crop": crop_px(recipe, fingerprint, network)})
@@ -191,12 +218,31 @@ def job(recipe: Recipe, dataset: Dataset, table: ClassTable, fingerprint: Finger
         recipe.batch_size,
         recipe.seed,
         focus.of(fingerprint.train_pixels, rare_classes(fingerprint), recipe.focus, overlapping=table.overlapping),
+        None if network.padding == "same" else network.output_size(crop),
     )
     validation = PairReader(dataset.part("val"), table, fingerprint.preprocessing, room)
     model = ModelFile(arguments, table, fingerprint.preprocessing, recipe, {})
     probe.place(network, probe.device(recipe.device))
     teacher = distil.load(recipe, model, probe.device(recipe.device))
-    return Job(recipe, network, Batches(train, sampling, recipe.augment), validation, model, teacher)
+    each = _picture_bytes(fingerprint, table)
+    kept = room.left_bytes / (sum(each) * (1 + len(validation) / len(train)))
+    return Job(
+        recipe,
+        network,
+        Batches(train, sampling, recipe.augment),
+        validation,
+        model,
+        teacher,
+        picture_bytes=each,
+        kept_share=min(1.0, kept),
+    )
+
+
+def _picture_bytes(fingerprint: Fingerprint, table: ClassTable) -> tuple[int, ...]:
+    """What a :class:`PairReader` keeps of each training picture."""
+    pixel = fingerprint.preprocessing.channels * np.dtype(fingerprint.preprocessing.dtype).itemsize
+    pixel += 2 if table.overlapping else 1
+    return tuple(height * width * pixel for height, width in fingerprint.train_sizes)
 
 
 def settle_length(job: Job, started: float) -> Job:
@@ -208,64 +254,126 @@ def settle_length(job: Job, started: float) -> Job:
     recipe, per_epoch = job.recipe, job.steps_per_epoch
     if recipe.steps is not None or recipe.epochs is not None:
         steps = recipe.steps or (recipe.epochs or 1) * per_epoch
-        every = recipe.validate_every or max(1, steps // per_epoch // _VALIDATIONS)
+        parts = -(-steps // (_VALIDATIONS * _STEPS_PER_PART))
+        every = recipe.validate_every or _epochs_between(per_epoch, steps // per_epoch // _VALIDATIONS, parts)
         ends, finish_s = None, 0.0
     else:
-        step_s, validation_s = step_seconds(job), _validation_seconds(job)
-        every = recipe.validate_every or max(1, round(validation_s / (_VALIDATION_SHARE * step_s * per_epoch)))
-        whole_s = _AIMED_SHARE * seconds(recipe.budget or "10m")
-        finish_s = _FINISH_VALIDATIONS * validation_s
-        ends = started + whole_s - finish_s - _FINISH_S
-        steps = max(1, int((ends - time.monotonic()) / (step_s + validation_s / (every * per_epoch))))
+        step_s, validation_s = step_seconds(job), validation_seconds(job)
+        wanted = validation_s / (VALIDATION_SHARE * step_s)  # steps
+        parts = round(wanted / _STEPS_PER_PART)
+        every = recipe.validate_every or _epochs_between(per_epoch, round(wanted / per_epoch), parts)
+        finish_s = finish_seconds(job, validation_s)
+        ends = started + aimed_seconds(recipe) - finish_s
+        steps = max(1, int((ends - time.monotonic()) / (step_s + validation_s / max(1, every * per_epoch))))
     recipe = recipe.model_copy(update={"steps": steps, "epochs": None, "budget": None, "validate_every": every})
     return replace(job, recipe=recipe, model=replace(job.model, recipe=recipe), deadline=ends, finish_s=finish_s)
+
+
+def _epochs_between(per_epoch: int, epochs: int, parts: int) -> float:
+    """So many epochs between two validations, or so many parts of a long one if these are far fewer than an epoch."""
+    steps = _STEPS_PER_PART * max(1, parts)
+    return steps / per_epoch if 1.5 * steps < per_epoch else max(1, epochs)
+
+
+def aimed_seconds(recipe: Recipe) -> float:
+    """What of a budget all but the charts may take."""
+    return _AIMED_SHARE * seconds(recipe.budget or "10m") - _FINISH_S
+
+
+def finish_seconds(job: Job, validation_s: float) -> float:
+    """After the last step: a validation, and the pictures of ``samples.png`` once more."""
+    pictures = len(job.validation)
+    return validation_s * (1 + min(FIGURE_ROWS, pictures) / pictures)
+
+
+def _most_seconds(recipe: Recipe) -> float:
+    """What measuring may take before it is content with less."""
+    return _MEASURING_SHARE * seconds(recipe.budget or "10m")
 
 
 def step_seconds(
     job: Job, warming: int = _WARMING_STEPS, for_s: float = _MEASURED_S, fewest: int = _MEASURED_STEPS[0]
 ) -> float:
-    """Seconds of a training step, data included: ``warming`` steps, then as many as take ``for_s`` seconds."""
+    """Seconds of a training step, data included: ``warming`` steps, then as many as take ``for_s`` seconds.
+
+    Of slow steps fewer warm up and are measured, one at least of either.
+    """
     trial = copy.deepcopy(job.network).train()
     recipe, device = job.recipe, next(trial.parameters()).device
     optimiser = optimisation.optimiser(trial, recipe)
     criterion = losses.build(recipe.loss, overlapping=job.model.table.overlapping, class_weights=recipe.class_weights)
     precision = probe.precision(recipe.precision, device)
     average = Average(trial, recipe.ema)
-    rng, times = torch.get_rng_state(), []
+    rng, most_s = torch.get_rng_state(), max(for_s, _most_seconds(recipe))
+    warm: list[float] = []
+    measured: list[float] = []
     begun = time.monotonic()
-    most = _MEASURED_STEPS[1]
-    # A few pictures again and again: all but the first epoch of a training finds them in memory, and
-    # the threads that decode would take the cores from the steps that are measured.
-    sampling = job.batches.sampling
-    few = replace(sampling, visits=sampling.visits[: max(1, warming - 1) * sampling.batch_size])
-    batches = Batches(job.batches.reader, few, job.batches.augment)
-    for x, y in batches.stream(0, warming + most, recipe.workers):
-        with probe.autocast(device, precision):
-            logits = trial(x.to(device))
-        job.loss(criterion, logits, x.to(device), y.to(device)).backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
-        torch.nn.utils.clip_grad_norm_(trial.parameters(), recipe.clip or math.inf)
-        optimiser.step()
-        optimiser.zero_grad()
-        average.update(0)
-        if device.type != "cpu":
-            torch.get_device_module(device).synchronize()
-        times.append(time.monotonic() - begun)
-        begun = time.monotonic()
-        measured = times[warming:]
-        if len(measured) >= fewest and sum(measured) >= for_s:
-            break
+    # Closed before anything else is measured: large pictures that are still being decoded would take its cores.
+    with closing(_trial(job, warming).stream(0, warming + _MEASURED_STEPS[1], recipe.workers, wait=True)) as batches:
+        for x, y in batches:
+            with probe.autocast(device, precision):
+                logits = trial(x.to(device))
+            job.loss(criterion, logits, x.to(device), y.to(device)).backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
+            torch.nn.utils.clip_grad_norm_(trial.parameters(), recipe.clip or math.inf)
+            optimiser.step()
+            optimiser.zero_grad()
+            average.update(0)
+            if device.type != "cpu":
+                torch.get_device_module(device).synchronize()
+            now = time.monotonic()
+            is_warm = len(warm) == warming or sum(warm) >= most_s
+            (measured if is_warm else warm).append(now - begun)
+            begun = now
+            is_enough = len(measured) >= fewest or (measured and sum(warm) + sum(measured) >= most_s)
+            if is_enough and sum(measured) >= for_s:
+                break
     torch.set_rng_state(rng)
     # The mean, hiccups and all: the training will have them too.
-    return statistics.fmean(times[warming:]) * recipe.accumulate
+    return statistics.fmean(measured) * recipe.accumulate
 
 
-def _validation_seconds(job: Job) -> float:
+def _trial(job: Job, warming: int) -> Batches:
+    """Batches of few pictures, which take as long as those of the training do once it is under way."""
+    reader, sampling = job.batches.reader, job.batches.sampling
+    visits = sampling.visits
+    if job.kept_share == 1:
+        # All but the first epoch of a training finds them in memory, and the threads that decode would take the
+        # cores from the steps that are measured.
+        few = visits[: max(1, warming - 1) * sampling.batch_size]
+    else:
+        # From all over the set, and as many of them as of all are kept.
+        count = min(len(visits), max(sampling.batch_size, _SAMPLED_VISITS))
+        few = tuple(visits[place * len(visits) // count] for place in range(count))
+        each = [job.picture_bytes[index] for index in set(few)]
+        kept_bytes = job.kept_share * sum(each) + sum(each) / len(each) / 2  # rounded to whole pictures
+        reader = PairReader(reader.pairs, reader.table, reader.preprocessing, Room(kept_bytes / CACHE_MEMORY_SHARE))
+        sampling = replace(sampling, focus=_among(set(few), sampling.focus))
+    return Batches(reader, replace(sampling, visits=few), job.batches.augment)
+
+
+def _among(pictures: set[int], of: Focus | None) -> Focus | None:
+    """The focus on what these pictures hold of the rare classes; None where they hold nothing."""
+    held = (
+        (key, tuple(index for index in holders if index in pictures)) for key, holders in (of.holders if of else ())
+    )
+    holders = tuple((key, those) for key, those in held if those)
+    return replace(of, holders=holders) if of is not None and holders else None
+
+
+def validation_seconds(job: Job) -> float:
     """Seconds of a validation: from a few pictures, by their share of all pictures."""
-    segmenter = job.segmenter(copy.deepcopy(job.network).eval())
-    sample = range(0, len(job.validation), max(1, len(job.validation) // _VALIDATION_SAMPLE))
-    pixels = [job.validation.read(index)[0] for index in sample]
-    segmenter.probabilities(pixels[0])
-    begun = time.monotonic()
-    for picture in pixels:
-        segmenter.probabilities(picture)
-    return (time.monotonic() - begun) * len(job.validation) / len(pixels)
+    segmenter, reader = job.segmenter(copy.deepcopy(job.network).eval()), job.validation
+    if job.kept_share < 1:  # each validation decodes them anew
+        reader = PairReader(reader.pairs, reader.table, reader.preprocessing, Room(0))
+    matrix, times = evaluate.counter(reader.table), list[float]()
+    # The first one twice: it warms up, unless it takes long.
+    for index in (0, *range(0, len(reader), max(1, len(reader) // _VALIDATION_SAMPLE))):
+        if job.kept_share == 1:
+            reader.read(index)
+        begun = time.monotonic()
+        pixels, truth, valid_HW = reader.read_valid(index)
+        matrix.add(truth, evaluate.answer(segmenter, pixels, valid_HW=valid_HW))
+        times.append(time.monotonic() - begun)
+        if sum(times) >= _most_seconds(job.recipe):
+            break
+    return statistics.fmean(times[1:] or times) * len(reader)

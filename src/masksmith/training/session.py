@@ -26,7 +26,7 @@ from masksmith.planning.plan import Plan
 from masksmith.recipe import Recipe, seconds
 from masksmith.report import summary
 from masksmith.run import Run
-from masksmith.training import allocator, distil, extension, loop, memory, prepare, sizing, state, transfer
+from masksmith.training import allocator, caller, distil, extension, loop, memory, prepare, sizing, state, transfer
 
 # The settings that a resumed training may change; all others decide what was trained already.
 _RESUMABLE = {"steps", "epochs", "workers", "patience", "validate_every"}
@@ -36,6 +36,7 @@ _MOST_VALIDATED = 0.4
 
 @memory.told()
 @allocator.keeping()
+@caller.untouched()
 def train(  # noqa: PLR0913 - the public options, each with its default
     data: str | os.PathLike[str] | None,
     run: str | os.PathLike[str],
@@ -141,6 +142,7 @@ def planned(chosen: Recipe, checkup: Checkup) -> Plan:
 
 @memory.told()
 @allocator.keeping()
+@caller.untouched()
 def plan(
     data: str | os.PathLike[str] | None,
     *,
@@ -171,6 +173,7 @@ def _with_length(made: Plan, job: prepare.Job) -> Plan:
 
 @memory.told()
 @allocator.keeping()
+@caller.untouched()
 def resume(
     run: str | os.PathLike[str], *, settings: Mapping[str, object] | None = None, listener: Listener | None = None
 ) -> Run:

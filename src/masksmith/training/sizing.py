@@ -48,6 +48,8 @@ _SMALLEST_BATCH = 4
 _MEASURED_S = 0.5
 _WARMING_STEPS = 2
 _FEWEST_STEPS = 2
+# Validations and the end left at least so much of the time for steps where the numbers of steps wanted were found.
+_USUAL_SHARE = 0.75
 # A step of the next rung takes longer by this factor at least: no time is lost on one that cannot do.
 _GROWTH = 1.25
 
@@ -66,6 +68,7 @@ def settle(plan: Plan, build: Callable[[Recipe], Job], started: float) -> tuple[
         return plan, build(plan.recipe)
     chosen: Job | None = None
     best, reason, steps = LADDER[0], "", 0
+    smallest: tuple[float, float] | None = None  # seconds of a step and of a validation
     for rung in LADDER:
         if rung.batches > 1 and "batch_size" in given:
             break
@@ -75,6 +78,7 @@ def settle(plan: Plan, build: Callable[[Recipe], Job], started: float) -> tuple[
         try:
             job = build(_with(plan, rung).recipe)
             step_s = prepare.step_seconds(job, _WARMING_STEPS, _MEASURED_S, _FEWEST_STEPS)
+            smallest = smallest or (step_s, prepare.validation_seconds(job))
         except Exception as error:
             if not is_out_of_memory(error):
                 raise
@@ -83,7 +87,9 @@ def settle(plan: Plan, build: Callable[[Recipe], Job], started: float) -> tuple[
                 return found, build(found.recipe)
             reason += f"; from {rung.channels[0]} channels up there is no memory"
             break
-        fitting = max(1, int((seconds(budget) - (time.monotonic() - started)) / step_s))
+        # A validation grows with the network as a crop of a step does.
+        validation_s = smallest[1] * step_s / rung.batches / smallest[0]
+        fitting = max(1, int(_room_s(job, validation_s, started) / step_s))
         if chosen is not None and fitting < rung.steps_wanted:
             reason += f", from {rung.channels[0]} channels up only {fitting:,}" if rung.batches == 1 else ""
             break
@@ -96,6 +102,13 @@ def settle(plan: Plan, build: Callable[[Recipe], Job], started: float) -> tuple[
             plan = plan.with_choice("batch_size", smaller, why)
             return plan, build(plan.recipe)
     return plan, chosen or build(plan.recipe)
+
+
+def _room_s(job: Job, validation_s: float, started: float) -> float:
+    """The time that is left, less what validations take of it beyond the usual."""
+    ends = started + prepare.aimed_seconds(job.recipe) - prepare.finish_seconds(job, validation_s)
+    for_steps = (1 - prepare.VALIDATION_SHARE) * (ends - time.monotonic())
+    return min(seconds(job.recipe.budget or "10m") - (time.monotonic() - started), for_steps / _USUAL_SHARE)
 
 
 def _with(plan: Plan, rung: Rung, reason: str = "") -> Plan:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import errno
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -42,21 +42,22 @@ class Progress:
     loss_sum: float = 0.0
     loss_count: int = 0
     bad_count: int = 0
-    """Batches of this epoch whose loss was no number."""
+    """Batches since the last line of the log whose loss was no number."""
     epoch_due: bool = False
-    """Whether the epoch has ended that this step was the last of, but is not validated yet."""
+    """Whether a line of the log is due, for an epoch or a part of one, but not validated yet."""
     elapsed_s: float = 0.0
     micro_batches: int = 1
     """Parts that a batch goes through the network in, since memory ran short."""
     log: list[list[float | int | None]] = field(default_factory=list)
 
-    def add_loss(self, loss: float) -> None:
-        """Take in the loss of a batch, if it is a number."""
-        if math.isfinite(loss):
-            self.loss_sum += loss
-            self.loss_count += 1
-        else:
-            self.bad_count += 1
+    def add_losses(self, losses: Sequence[float]) -> None:
+        """Take in the losses of batches, those that are numbers."""
+        for loss in losses:
+            if math.isfinite(loss):
+                self.loss_sum += loss
+                self.loss_count += 1
+            else:
+                self.bad_count += 1
 
     def advance(self, elapsed_s: float) -> None:
         """One more step is done."""

@@ -28,7 +28,7 @@ from reliability.harness.fuzz_models import judge_words
 WRONG: dict[str, Any] = {
     "lr": "fast", "loss": "dise", "optimizer": "adamm", "momentum": 1.5, "schedule": 7, "warmup": -0.1, "crop": 4,
     "focus": float("nan"), "batch_size": 0, "accumulate": [1], "clip": float("-inf"), "ema": 2, "patience": True,
-    "precision": "fp8", "device": {"a": 1}, "workers": 1000, "validate_every": 0.5, "seed": -1, "weight_decay": None,
+    "precision": "fp8", "device": {"a": 1}, "workers": 1000, "validate_every": 0, "seed": -1, "weight_decay": None,
     "class_weigths": 1, "head": 5, "extended": [[3, 2]], "paced": "x", "teacher": 4, "nonsense": {"a": {"b": []}},
     "model.preset": "clasic", "model.depth": 11, "model.norm": "bach", "model.up": 0, "model.dropout": 1,
     "model.residual": "perhaps", "model.skip": ["add"], "model.stem": 3, "model.wings": 2, "model.encoder": 5,
