@@ -307,3 +307,22 @@ def test_columns_that_other_programs_write_are_not_passed_over(tmp_path: Path) -
         path.write_text(text)
         with pytest.raises(DataError, match="three columns"):
             read_csv(path)
+
+
+def test_an_index_is_not_asked_for_where_classes_overlap() -> None:
+    table = ClassTable(make_entries([f"c{k}" for k in range(9)], range(1, 10)), overlapping=True)
+    raw = np.array([[1, 1 << 8]], np.uint16)
+    assert table.encode_bits(raw, "m").tolist() == [[1, 256]]
+    with pytest.raises(InputError, match="m: expected a class table with one class for each pixel, .* encode_bits"):
+        table.encode(raw, "m")
+
+
+@pytest.mark.parametrize("table", [ClassTable(THREE), ClassTable(THREE, snap=True), ClassTable(THREE, "color")])
+def test_fractions_are_no_classes(table: ClassTable) -> None:
+    probabilities = np.full((2, 2, 3) if table.encoding == "color" else (2, 2), 0.7, np.float32)
+    with pytest.raises(InputError, match="m: expected a mask of whole numbers, received the dtype float32"):
+        table.encode(probabilities, "m")
+
+
+def test_a_mask_of_true_and_false_has_the_classes_0_and_1() -> None:
+    assert ClassTable(make_entries(["no", "yes"])).encode(np.array([[True, False]]), "m").tolist() == [[1, 0]]

@@ -35,15 +35,15 @@ from masksmith.keys import (
 from masksmith.limits import MAX_CLASSES, MAX_OVERLAPPING_CLASSES
 
 __all__ = [
-    "IGNORE", "IGNORED_NAMES", "U8", "ClassTable", "Color", "Encoding", "Entry", "color_code", "default_color",
-    "make_entries", "pack", "pack_pixels", "parse_color", "read_csv", "read_encoding", "read_overlapping",
+    "IGNORE", "U8", "ClassTable", "Color", "Encoding", "Entry", "color_code", "default_color",
+    "is_ignored_name", "make_entries", "pack", "pack_pixels", "parse_color", "read_csv", "read_encoding", "read_overlapping",
     "unique_keys", "unpack",
 ]  # fmt: skip
 
 Encoding = Literal["value", "color", "name", "instances"]
 
 # Names that say by themselves "do not count these pixels", as public data sets write them.
-IGNORED_NAMES = frozenset({"void", "ignore", "ignored", "unlabeled", "unlabelled", "unknown", "dontcare", "don't care"})
+_IGNORED_NAMES = {"void", "ignore", "ignored", "unlabeled", "unlabelled", "unknown", "dontcare", "don't care"}
 
 
 @dataclass(frozen=True)
@@ -203,7 +203,15 @@ class ClassTable:
 
         Raises:
             DataError: a value or colour that no class has.
+            InputError: fractions, or classes that overlap, whose bits one index does not hold.
         """
+        if self.overlapping:
+            raise InputError(
+                where=where,
+                expected="a class table with one class for each pixel",
+                received="classes that may overlap",
+                remedy="use encode_bits, which gives a bit for each class",
+            )
         return self._looked_up(raw, where, names).astype(np.uint8, copy=False)
 
     def encode_bits(self, raw: npt.NDArray[np.integer], where: object, names: Sequence[str] = ()) -> U16:
@@ -213,6 +221,13 @@ class ClassTable:
     def _looked_up(
         self, raw: npt.NDArray[np.integer], where: object, names: Sequence[str]
     ) -> npt.NDArray[np.unsignedinteger]:
+        if raw.dtype.kind not in "biu":
+            raise InputError(
+                where=where,
+                expected="a mask of whole numbers",
+                received=f"the dtype {raw.dtype}",
+                remedy="choose a class for each pixel first, and convert the mask with astype(np.uint8)",
+            )
         keys = pack_pixels(raw) if self.encoding == "color" else raw.astype(np.int64, copy=False)
         present = unique_keys(keys)
         dtype = np.uint16 if self.overlapping else np.uint8
@@ -339,6 +354,11 @@ def is_name(name: str) -> bool:
     return bool(name.strip()) and not any(c < " " or c == "\x7f" or "\ud800" <= c <= "\udfff" for c in name)
 
 
+def is_ignored_name(name: str) -> bool:
+    """Whether a name says by itself that its pixels do not count; LabelMe writes ``__ignore__``, QuPath ``Ignore*``."""
+    return name.strip().strip("_* ").casefold() in _IGNORED_NAMES
+
+
 def make_entries(names: Sequence[str], values: Sequence[int] | None = None) -> tuple[Entry, ...]:
     """Classes with colours of ours, for masks that bring none."""
     wanted = range(len(names)) if values is None else values
@@ -426,7 +446,7 @@ def _entry(row: dict[str, str], number: int) -> Entry:
         raise ValueError(f"row {number + 1} has no name")
     if not is_name(name):
         raise ValueError(f"control characters in the name {name!a}")
-    role = row.get("role") or ("ignore" if name.lower() in IGNORED_NAMES else "class")
+    role = row.get("role") or ("ignore" if is_ignored_name(name) else "class")
     if role not in {"class", "ignore"}:
         raise ValueError(f'role "{role}" is neither class nor ignore')
     channels = [next((row[c] for c in names if c in row), None) for names in _COLORS]

@@ -150,3 +150,17 @@ def test_classes_txt_names_the_regions_of_yolo_and_no_values(tmp_path: Path) -> 
         entries, _ = classfiles.find(tmp_path, DEFAULT, readers)
         assert entries is not None
         assert [e.name for e in entries] == ["cat", "dog"]
+
+
+def test_the_list_of_labelme_counts_from_its_second_line(tmp_path: Path) -> None:
+    """Its masks hold 255 for what the first line says: all classes would be shifted by one."""
+    path = tmp_path / "labels.txt"
+    path.write_text("__ignore__\n_background_\ncat\n")
+    found = classfiles.read(path)
+    assert [(e.name, e.value, e.ignored) for e in found] == [
+        ("__ignore__", 255, True),
+        ("_background_", 0, False),
+        ("cat", 1, False),
+    ]
+    path.write_text("void\ncat\nIgnore*\n")
+    assert [(e.value, e.ignored) for e in classfiles.read(path)] == [(0, True), (1, False), (2, True)]

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import masksmith
 from helpers import write_image, write_set
 from masksmith.classes import ClassTable, make_entries
 from masksmith.data import dataset
@@ -219,6 +220,38 @@ def test_validation_alone_is_nothing_to_train_on(tmp_path: Path) -> None:
     assert [f.kind for f in found.faults] == ["empty part"]
     with pytest.raises(DataError, match="pictures to train on"):
         found.require()
+
+
+@pytest.mark.parametrize("part", ["train", "val"])
+def test_a_part_without_a_labelled_pixel_stops_a_training_before_it_begins(tmp_path: Path, part: str) -> None:
+    data = write_set(tmp_path / "data", values=(0, 1, 2))
+    for path in (data / part / "masks").iterdir():
+        write_image(path, np.full((40, 48), 255, np.uint8))
+    found = checked(data, ignore=["255"])
+    assert [(f.kind, f.where) for f in found.faults] == [("empty part", f"the {part} part")]
+    assert "class in one part" not in {f.kind for f in found.findings}
+    with pytest.raises(DataError, match=f"the {part} part: expected pixels of a class"):
+        masksmith.train(data, tmp_path / "run", settings={"data.ignore": ["255"], "steps": 1})
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_test_part_may_be_without_labelled_pixels(tmp_path: Path) -> None:
+    for path in (write_set(tmp_path, values=(0, 1, 2)) / "test" / "masks").iterdir():
+        write_image(path, np.full((40, 48), 255, np.uint8))
+    assert checked(tmp_path, ignore=["255"]).faults == []
+
+
+def test_pixels_of_no_class_are_pixels_where_classes_overlap(tmp_path: Path) -> None:
+    """A small validation part in which nothing is drawn is told of, and no fault."""
+    for part in ("train", "val"):
+        for path in (write_set(tmp_path, parts=(part,)) / part / "masks").iterdir():
+            bands = np.zeros((40, 48, 2), np.uint8)
+            bands[5:30, 5:30, 0] = bands[20:35, 20:40, 1] = part == "train"
+            write_image(path.with_suffix(".tif"), bands)
+            path.unlink()
+    found = checked(tmp_path, overlapping=True)
+    assert found.faults == []
+    assert [f.where for f in found.findings if f.kind == "class in one part"] == ["the val part"]
 
 
 def test_copies_are_kept_in_one_part(tmp_path: Path) -> None:

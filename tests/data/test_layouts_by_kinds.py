@@ -134,6 +134,30 @@ def test_a_list_in_parquet(tmp_path: Path) -> None:
         np.testing.assert_array_equal(reader.read(place)[1], BY_NAME[name].mask_HW)
 
 
+@pytest.mark.parametrize("shards", [1, 2])
+@pytest.mark.parametrize("kind", ["struct", "binary"])
+def test_parquet_that_holds_the_pictures_is_no_list(tmp_path: Path, shards: int, kind: str) -> None:
+    """As sets of Hugging Face do: one short sentence, and not the pictures in it."""
+    pyarrow, parquet = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
+    content = bytes(range(256)) * 40
+    cell = {"bytes": content, "path": "a.png"} if kind == "struct" else content
+    for shard in range(shards):
+        table = pyarrow.table({"image": [cell] * 3, "label": [cell] * 3})
+        (tmp_path / "data").mkdir(exist_ok=True)
+        parquet.write_table(table, tmp_path / "data" / f"train-{shard:05}-of-{shards:05}.parquet")
+    for given in (tmp_path, tmp_path / "data", next((tmp_path / "data").iterdir())):
+        with pytest.raises(DataError, match="expected a list of paths, received pictures inside the table") as caught:
+            dataset.find(given, DataSettings())
+        assert len(str(caught.value)) < 600
+
+
+def test_a_cell_that_is_no_path_is_clipped_in_the_message(tmp_path: Path) -> None:
+    (tmp_path / "list.csv").write_text("image,mask\n" + "x" * 9000 + ",y.png\n")
+    with pytest.raises(DataError, match="in row 2, which is not") as caught:
+        dataset.find(tmp_path / "list.csv", DataSettings())
+    assert len(str(caught.value)) < 600 + len(str(tmp_path))
+
+
 @pytest.mark.parametrize("called", ["instances_{}2017", "trees_{}", "objects-{}-v2", "segmentsOf{}", "{}"])
 def test_cocos_own_layout(tmp_path: Path, called: str) -> None:
     """train2017, val2017, annotations/instances_train2017.json, …; "trees" is no part called "tr"."""

@@ -22,10 +22,10 @@ from corpus_faulty import FAULTY, HEALTHY
 from corpus_faulty.scenes import Scene, scene
 from corpus_faulty.sets import COLORS, MASKS, PICTURES, Made, Style, add, lay, palette_picture, write, write_table
 from helpers import write_image, write_set
-from masksmith import images
+from masksmith import files, images
 from masksmith.classes import IGNORE
 from masksmith.cli import main
-from masksmith.data import dataset, doctor, mend
+from masksmith.data import dataset, doctor, mend, written
 from masksmith.data.batches import PairReader
 from masksmith.data.findings import FINDINGS
 from masksmith.errors import DataError, InputError
@@ -76,6 +76,8 @@ def mended(root: Path, **said: object) -> Copy:
     by_file: dict[str, list[str]] = {}
     for change in changes:
         by_file.setdefault(change.file, []).append(change.change)
+    listed = written.ours(out, "mended.txt", mend.CHANGES, "classes.csv")
+    assert files.check_claim(out, overwrite=True, ours=listed), "a file of the copy is not on its list"
     copied = dataset.find(out, DataSettings())
     again = doctor.examine(copied, DataSettings())
     assert [str(f) for f in again.faults] == []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -47,3 +48,21 @@ def test_nobody_is_told_to_ignore_the_background(tmp_path: Path, rows: str, rece
     (told,) = (f for f in checked(tmp_path).findings if f.kind == "undefined")
     assert told.received.startswith(f"{received}, in 3 annotations")
     assert told.remedy == remedy
+
+
+@pytest.mark.parametrize("name", ["__ignore__", "Ignore*", "_Void_"])
+def test_what_programs_call_ignored_is_no_class(tmp_path: Path, name: str) -> None:
+    """LabelMe and QuPath have names of their own for it."""
+    for number in range(3):
+        pixels = np.random.default_rng(number).integers(0, 255, (40, 40, 3), dtype=np.uint8)
+        write_image(tmp_path / "images" / f"{number}.png", pixels)
+        drawn = [("cat", [[2, 2], [20, 2], [20, 20]]), (name, [[22, 22], [38, 22], [38, 38]])]
+        shapes = [{"label": label, "points": points, "shape_type": "polygon"} for label, points in drawn]
+        (tmp_path / "labels").mkdir(exist_ok=True)
+        (tmp_path / "labels" / f"{number}.json").write_text(json.dumps({"shapes": shapes}))
+    settings = DataSettings()
+    found = examine(dataset.find(tmp_path, settings), settings)
+    table, _ = found.require()
+    assert table.names == ["background", "cat"]
+    assert [e.name for e in table.ignored] == [name]
+    assert [f.received for f in found.findings if f.kind == "ignore" and "by its name" in f.received]

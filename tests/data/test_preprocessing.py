@@ -83,3 +83,25 @@ def test_a_dark_picture_is_not_stretched() -> None:
 
 def test_dictionary_holds_all_that_rebuilds_it() -> None:
     assert Preprocessing.from_dict(json.loads(json.dumps(COLOR.to_dict()))) == COLOR
+
+
+@pytest.mark.parametrize(
+    ("dtype", "stored", "seen"),
+    [
+        ("float32", np.finfo(np.float32).min, 0),
+        ("float64", -9999, 0),
+        ("float32", np.nan, 0),
+        ("int16", -32768, 0.25),
+        ("uint8", 255, 0.25),
+    ],
+)
+def test_where_there_is_nothing_the_network_sees_the_mean(dtype: str, stored: float, seen: float) -> None:
+    made = Preprocessing(2, dtype, (9.5, 30.25), (2.0, 3.0))
+    pixels = np.array([[[10, 20], [stored, stored]], [[stored, 30], [30, 40]]]).astype(dtype)
+    valid = np.array([[True, False], [True, True]])
+    before = pixels.copy()
+    found = made.conform(pixels, "p", valid)
+    np.testing.assert_array_equal(pixels, before)
+    np.testing.assert_array_equal(found[valid], pixels[valid])
+    assert made.standardize(found)[0, 1].tolist() == pytest.approx([seen, -seen / 3])
+    assert made.conform(pixels, "p") is pixels

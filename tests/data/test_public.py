@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import tarfile
 import urllib.error
 import zipfile
@@ -165,7 +166,7 @@ def test_what_is_there_becomes_split_folders_without_a_download(name: str, tmp_p
     total = sum(counts.values())
     assert found == counts
     assert seen == [(i, total) for i in range(total + 1)]
-    assert sorted(p.name for p in out.iterdir()) == sorted(["SOURCE.txt", "classes.csv", *counts])
+    assert sorted(p.name for p in out.iterdir()) == sorted(["SOURCE.txt", "classes.csv", "files.txt", *counts])
     originals = {p.read_bytes() for p in (tmp_path / "root").rglob("*") if p.is_file()}
     for part, count in counts.items():
         pictures = sorted((out / part / "images").iterdir())
@@ -227,10 +228,11 @@ def test_our_facts_are_those_of_torchvision() -> None:
     known = datasets.voc.DATASET_YEAR_DICT["2012"]
     assert (voc.VOC.url, voc.VOC.md5, voc.VOC.filename) == (known["url"], known["md5"], known["filename"])
     assert (voc.SBD.url, voc.SBD.md5) == (datasets.SBDataset.url, datasets.SBDataset.md5)
+    from masksmith.data.layouts.named import CITY_CLASSES
     from masksmith.data.public import cityscapes
 
     labels = [(c.id, c.name, c.color) for c in datasets.Cityscapes.classes if 0 <= c.train_id < 255]
-    assert [(label, *entry) for label, entry in cityscapes._LABELS.items()] == labels
+    assert [(label, *entry) for label, entry in CITY_CLASSES.items()] == labels
     assert [c.train_id for c in datasets.Cityscapes.classes if 0 <= c.id < 34] == [
         cityscapes._MEANING[label] for label in range(34)
     ]
@@ -301,9 +303,17 @@ def test_an_earlier_result_is_replaced_only_when_told(tmp_path: Path) -> None:
     out = get("oxford-pets", tmp_path)
     with pytest.raises(InputError, match="--overwrite"):
         get("oxford-pets", tmp_path)
-    (out / "train" / "images" / "old.jpg").write_bytes(b"old")
+    (out / "train" / "images" / "Beagle_2.jpg").write_bytes(b"old")
+    (out / "train" / "masks" / "Abyssinian_1.png").unlink()
     get("oxford-pets", tmp_path, overwrite=True)
-    assert not (out / "train" / "images" / "old.jpg").exists()
+    assert (out / "train" / "images" / "Beagle_2.jpg").read_bytes() != b"old"
+    assert (out / "train" / "masks" / "Abyssinian_1.png").is_file()
+    own = out / "train" / "images" / "mine.jpg"
+    own.write_bytes(b"mine")
+    with pytest.raises(InputError, match=r"train/images/mine\.jpg; .*nothing was deleted"):
+        get("oxford-pets", tmp_path, overwrite=True)
+    assert own.read_bytes() == b"mine"
+    assert (out / "train" / "masks" / "Abyssinian_1.png").is_file()
 
 
 @pytest.mark.parametrize("name", [n for n in MADE if n not in {"cityscapes", "foodseg103"}])
@@ -442,8 +452,10 @@ def test_get_says_the_licence_and_asks(tmp_path: Path, capsys: pytest.CaptureFix
     told = capsys.readouterr().out
     for fact in ("CC BY-SA 4.0", "https://www.robots.ox.ac.uk/~vgg/data/pets/", "0.8 GB"):
         assert fact in told
-    command_line.command("get", "oxford-pets", tmp_path / "out", root=tmp_path / "root", yes=True)
-    assert "2 train, 1 test" in capsys.readouterr().out
+    command_line.command("get", "oxford-pets", tmp_path / "my [out]", root=tmp_path / "root", yes=True)
+    told = capsys.readouterr().out
+    assert "2 train, 1 test" in told
+    assert shlex.split(told.rpartition("Next: ")[2]) == ["masksmith", "check", str(tmp_path / "my [out]")]
 
 
 @pytest.mark.parametrize("answer", [True, False])

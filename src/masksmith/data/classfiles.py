@@ -13,23 +13,25 @@ import yaml
 
 from masksmith import classes
 from masksmith.classes import Entry, default_color
-from masksmith.data.layouts.named import nnunet_names, read_lines
+from masksmith.data.layouts.named import city_rows, nnunet_names, read_lines
 from masksmith.errors import DataError, listed
 from masksmith.recipe import DataSettings
 
 # One name a line, as fastai's CamVid and many others have it.
 _NAME_LISTS = ("classes.txt", "codes.txt", "class_names.txt")
+_LABELME_FIRST = "__ignore__"
 
 
 def find(
-    root: Path, settings: DataSettings, readers: Collection[str] = ()
+    root: Path, settings: DataSettings, readers: Collection[str] = (), masks: Collection[Path] = ()
 ) -> tuple[tuple[Entry, ...] | None, Path | None]:
-    """The rows of the class table of a folder and where they come from; (None, None) without one.
+    """The rows of the class table of a folder and the file that they come from; (None, None) without one.
 
     Args:
         root: the data set's folder.
         settings: what a person has said about the table.
         readers: of all annotations; where all are YOLO's, classes.txt names their regions.
+        masks: the files of all annotations; where others than Cityscapes' own are among them, its classes do not count.
 
     Raises:
         DataError: two tables, or one that cannot be read.
@@ -58,11 +60,11 @@ def find(
     names = nnunet_names(root)
     if names:
         rows = tuple(
-            Entry(n, default_color(i), v, ignored=n.lower() in classes.IGNORED_NAMES, invented=True)
+            Entry(n, default_color(i), v, ignored=classes.is_ignored_name(n), invented=True)
             for i, (n, v) in enumerate(sorted(names.items(), key=lambda item: item[1]))
         )
         return rows, root / "dataset.json"
-    return None, None
+    return city_rows(root, masks), None
 
 
 def tables(root: Path) -> list[Path]:
@@ -82,7 +84,9 @@ def read(path: Path) -> tuple[Entry, ...]:
     lines = [line.strip() for line in read_lines(path) if line.strip() and not line.startswith("#")]
     if not lines:
         raise DataError(where=path, expected="a class a line", received="an empty file", remedy="name the classes")
-    return tuple(_row(line, number) for number, line in enumerate(lines))
+    # LabelMe's list begins with what counts as -1, in masks of 8 bits 255: the first class has the value 0 there.
+    first = (Entry(lines[0], (255, 255, 255), 255, ignored=True, invented=True),) if lines[0] == _LABELME_FIRST else ()
+    return first + tuple(_row(line, number) for number, line in enumerate(lines[len(first) :]))
 
 
 def _row(line: str, number: int) -> Entry:
@@ -94,7 +98,7 @@ def _row(line: str, number: int) -> Entry:
         name.strip(),
         (color[0], color[1], color[2]),
         number,
-        ignored=name.strip().lower() in classes.IGNORED_NAMES,
+        ignored=classes.is_ignored_name(name),
         invented=numbers is None,
     )
 

@@ -23,6 +23,9 @@ from masksmith.recipe import DataSettings
 
 __all__ = ["Dataset", "Pair", "existing_folder", "find"]
 
+# What helps whatever the names are.
+_A_LIST = "write a list.csv with the columns image,mask"
+
 
 @dataclass(frozen=True)
 class Dataset:
@@ -65,7 +68,8 @@ def find(root: Path | None, settings: DataSettings) -> Dataset:
 
     Args:
         root: the data set's folder or list; None if ``settings`` names the two folders.
-        settings: ``images`` and ``masks`` replace the search for a layout, ``layout`` forces one.
+        settings: ``images`` and ``masks`` replace the search for a layout, ``layout`` forces one;
+            ``masks`` is a folder, or a COCO or CVAT file for all pictures.
 
     Returns:
         The pairs, ``split=""`` where the layout does not say one, and what is wrong with names.
@@ -88,7 +92,7 @@ def find(root: Path | None, settings: DataSettings) -> Dataset:
         worst = next((f for f in findings if f.kind in {"ambiguous", "channels", "unpaired"}), None)
         raise worst.error if worst is not None else _no_annotations(home)
     try:
-        entries, source = classfiles.find(home, settings, {p.label.reader for p in pairs})
+        entries, source = classfiles.find(home, settings, {p.label.reader for p in pairs}, [p.mask for p in pairs])
     except DataError as error:
         if settings.classes is not None:  # what was asked for cannot be done
             raise
@@ -137,7 +141,7 @@ def _parts(root: Path | None, settings: DataSettings) -> tuple[str, Path, list[P
             where=root,
             expected=f"{wanted}images/ and masks/, or train/images and train/masks, or train/ and train_labels/, or x.jpg beside x_mask.png",
             received=listed(inside) if inside else "an empty folder",
-            remedy="arrange it so, or give --images DIR --masks DIR",
+            remedy=f"arrange it so, or give --images DIR --masks DIR, or {_A_LIST}",
         )
     return found
 
@@ -155,9 +159,12 @@ def _given_folders(settings: DataSettings) -> Part:
             where="--images/--masks",
             expected="two folders, one of pictures and one of masks",
             received="one folder twice",
-            remedy="move the masks to a folder of their own",
+            remedy=f"move the masks to a folder of their own, or {_A_LIST}",
         )
-    return layouts.two_folders("", existing_folder(Path(settings.images)), existing_folder(Path(settings.masks)))
+    pictures, masks = existing_folder(Path(settings.images)), Path(settings.masks)
+    if masks.is_file() and layouts.is_table(masks):
+        return layouts.with_tables("", pictures, [masks])
+    return layouts.two_folders("", pictures, existing_folder(masks))
 
 
 def existing_folder(path: Path) -> Path:
@@ -225,6 +232,8 @@ def _no_annotations(home: Path) -> DataError:
 def _unused(home: Path, parts: Sequence[Part], layout: str) -> list[Finding]:
     """A word on folders of a part that have pictures and no masks, or the other way round."""
     used = {p.resolve() for part in parts for p in (part.images, part.masks)}
+    if layout == "side by side":  # in the folders of one, too
+        used |= {home.resolve() for home in {files[0].parent for part in parts for files in part.pictures.values()}}
     seen = {p for u in used for p in (u, *u.parents)}
     names = ("train", "val", "valid", "test")
     rest = [

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from masksmith import labels
-from masksmith.classes import IGNORED_NAMES, ClassTable
+from masksmith.classes import ClassTable, is_ignored_name
 from masksmith.data import relations, splits
 from masksmith.data.checks import CHECKS, copies
 from masksmith.data.dataset import Dataset, Pair
@@ -252,7 +252,7 @@ def _about_table(decision: Decision, source: Path | None) -> list[Finding]:
             )
         )
     for entry in decision.table.ignored:
-        color, by_name = decision.table.encoding == "color", entry.name.lower() in IGNORED_NAMES
+        color, by_name = decision.table.encoding == "color", is_ignored_name(entry.name)
         stands = f"colour {entry.color}" if color else f"value {entry.value}"
         cause = f"{stands}, by its name; the column role of classes.csv says otherwise" if by_name else stands
         found.append(note("ignore", f"ignored in loss and figures: {entry.name} ({cause})", "class table"))

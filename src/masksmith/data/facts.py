@@ -12,7 +12,7 @@ import threading
 import zlib
 from collections.abc import Iterator
 from contextlib import nullcontext
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -224,6 +224,8 @@ def _mask(pair: Pair, raw: RawMask, grey: npt.NDArray[np.float32], pixels: npt.N
     fits = (height, width) == grey.shape
     measured = fits and (scan.distinct <= _KEYS_MEASURED or scan.overlapping)
     things = (of_layers if scan.overlapping else of_keys)(keys, scan, pixels) if measured else {}
+    patches = [of.count for key, of in things.items() if key]
+    scan = replace(scan, measured=len(patches), torn=sum(count > 1 for count in patches))
     aligned = alignment.measure(grey, keys) if fits and scan.distinct <= _KEYS_MEASURED else None
     stored = raw.colors_HW3 if raw.colors_HW3 is not None else raw.values_HW
     same = bool(

@@ -43,7 +43,7 @@ FINDINGS: dict[str, Kind] = {
     "dtype": Kind("fault", "pictures of different dtypes", "converted to the common dtype"),
     "numbers": Kind("fault", "pixels that are no numbers, or too large", "left out"),
     "too few": Kind("fault", "fewer than two pictures"),
-    "empty part": Kind("fault", "a part without pictures"),
+    "empty part": Kind("fault", "a part without pictures; train or val without a pixel of any class"),
     "leak": Kind("warning", "the same picture in two parts", "left out of all parts but one"),
     "shared scene": Kind("warning", "parts of one scene in two parts", "moved to one part"),
     "adjacent tiles": Kind("warning", "neighbouring tiles in two parts", "moved to one part"),

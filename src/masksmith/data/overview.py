@@ -17,6 +17,7 @@ from masksmith.data import signature
 from masksmith.data.facts import MaskFacts, PairFacts, PictureFacts
 from masksmith.data.pairing import Pair
 from masksmith.labels import blur
+from masksmith.labels.numbers import MARKS
 from masksmith.limits import MAX_UNNAMED_VALUES
 
 # A mask is made of patches; of a photograph hardly a pixel is like all its neighbours.
@@ -62,8 +63,8 @@ class Overview:
     """Pixels of class 0 … K - 1 and of the ignored ones; None where the mask is unknown."""
     class_greys: list[npt.NDArray[np.float32] | None] = field(default_factory=list)
     """Of two classes the mean grey of the picture in each, NaN where it does not occur."""
-    single: list[int | None] = field(default_factory=list)
-    """The values of a mask if they are 1 … n with one patch each, -1 if not; None without a mask."""
+    numbers: list[tuple[int, int] | None] = field(default_factory=list)
+    """How many values a mask has if they are 1 … n, else -1; in several patches of them. None without a mask."""
     unknown: dict[int, dict[int, int]] = field(default_factory=dict)
     """By the number of the pair: keys that no class has, with their pixels."""
     names: dict[int, tuple[str, ...]] = field(default_factory=dict)
@@ -94,7 +95,7 @@ def survey(seen: Iterable[tuple[Pair, PairFacts]], table: ClassTable | None) -> 
         if mask is not None and mask.scan.drawn_over:
             drawn = sum(n for key, n in mask.scan.keys.items() if key)
             view.drawn_over[number] = min(1.0, mask.scan.drawn_over / max(1, drawn))
-        view.single.append(None if mask is None else _counting(mask))
+        view.numbers.append(None if mask is None else _counting(mask))
         pixels, greys = (None, None) if mask is None or table is None else _classes(view, number, mask, table)
         view.class_pixels.append(pixels)
         view.class_greys.append(greys)
@@ -127,13 +128,13 @@ def _row(picture: PictureFacts, mask: MaskFacts | None, sizes: dict[tuple[int, i
     )
 
 
-def _counting(mask: MaskFacts) -> int:
+def _counting(mask: MaskFacts) -> tuple[int, int]:
     if mask.scan.overlapping:
-        return -1
-    values = sorted(k for k in mask.scan.values or {} if k)
-    if values != list(range(1, len(values) + 1)) or len(mask.things) < len(values):
-        return -1
-    return len(values) if all(mask.things[k].count == 1 for k in values) else -1
+        return -1, 0
+    values = sorted(k for k in mask.scan.values or {} if k and k not in MARKS)
+    # A value that is too small for what is measured of a large picture is in no thing.
+    torn = sum(k in mask.things and mask.things[k].count > 1 for k in values)
+    return len(values) if values == list(range(1, len(values) + 1)) else -1, torn
 
 
 def _classes(

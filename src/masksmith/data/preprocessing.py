@@ -36,10 +36,13 @@ class Preprocessing:
         """The inverse of :meth:`to_dict`."""
         return Preprocessing(stored["channels"], stored["dtype"], tuple(stored["mean"]), tuple(stored["std"]))
 
-    def conform(self, pixels_HWC: npt.NDArray[np.generic], where: object) -> npt.NDArray[np.generic]:
+    def conform(
+        self, pixels_HWC: npt.NDArray[np.generic], where: object, valid_HW: npt.NDArray[np.bool_] | None = None
+    ) -> npt.NDArray[np.generic]:
         """The pixels with the recorded number of channels and dtype.
 
-        Grey becomes colour by repetition, and colour whose channels are equal becomes grey.
+        Grey becomes colour by repetition, and colour whose channels are equal becomes grey. Where ``valid_HW`` is
+        False there is nothing, whatever number stands for it: it becomes the mean, which a network sees as 0.
 
         Raises:
             DataError: channels or dtype that cannot be made to fit without guessing.
@@ -67,7 +70,14 @@ class Preprocessing:
                 received=str(pixels.dtype),
                 remedy="convert the picture, or train on such pictures",
             )
-        return pixels
+        return pixels if valid_HW is None else self._filled(pixels, valid_HW)
+
+    def _filled(self, pixels_HWC: npt.NDArray[np.generic], valid_HW: npt.NDArray[np.bool_]) -> npt.NDArray[np.generic]:
+        """A copy with the mean in place of what is not valid, the nearest whole number where pixels are such."""
+        mean_C = np.array(self.mean)
+        filled: npt.NDArray[np.generic] = pixels_HWC.copy()
+        filled[~valid_HW] = (mean_C if filled.dtype.kind == "f" else np.rint(mean_C)).astype(filled.dtype)
+        return filled
 
     def standardize(self, pixels_HWC: npt.NDArray[np.generic]) -> F32:
         """Conforming pixels (H, W, C) as float32 (H, W, C) with mean 0 and deviation 1 over the set."""

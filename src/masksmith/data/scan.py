@@ -24,7 +24,7 @@ from masksmith.errors import MasksmithError
 Progress = Callable[[int, int], None]
 
 # Changes with what `facts` measures and keys tell of: what an older version kept is not believed.
-_VERSION = 10
+_VERSION = 11
 # They say where a picture beside them lies, and so what is drawn on it and which others it meets.
 _WORLD_FILES = (".tfw", ".jgw", ".pgw", ".wld")
 # Pairs that wait for a thread, for each thread; more would hold more pictures in memory.

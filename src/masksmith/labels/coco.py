@@ -47,19 +47,28 @@ class _Index:
 
 
 def sniff(path: Path) -> bool:
-    """Whether this is COCO JSON; the file is parsed only where its beginning does not tell."""
+    """Whether this is COCO JSON with annotations; the file is parsed only where its beginning does not tell."""
     if path.suffix.lower() != ".json":
         return False
     keys = outer_keys(head(path))
     if not keys or keys & {"shapes", "features"}:
         return False
-    if len(keys & _KEYS) >= 2:
+    if "annotations" in keys and len(keys & _KEYS) >= 2:
         return True
     try:
         return bool(_index(path).pictures)
     except DataError:
         # One of its keys in a broken file: reading it will say what is wrong.
-        return bool(keys & _KEYS)
+        return bool(keys & _KEYS) and not _is_bare(path)
+
+
+def _is_bare(path: Path) -> bool:
+    """Whether the file tells of pictures and annotates none, as that of a contest's test does."""
+    try:
+        data = load_json(path)
+    except DataError:
+        return False
+    return isinstance(data, dict) and isinstance(data.get("images"), list) and "annotations" not in data
 
 
 def pictures(path: Path) -> list[str]:

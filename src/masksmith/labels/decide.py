@@ -10,16 +10,14 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from masksmith.classes import IGNORED_NAMES, ClassTable, Entry, default_color, make_entries, unpack
+from masksmith.classes import ClassTable, Entry, default_color, is_ignored_name, make_entries, unpack
 from masksmith.errors import listed
-from masksmith.labels import blur
+from masksmith.labels import blur, numbers
 from masksmith.labels.decision import Decision, Unclear
 from masksmith.labels.instances import NAMES, NUMBERING
 from masksmith.labels.scan import MaskScan
-from masksmith.limits import MAX_UNNAMED_COLORS, MAX_UNNAMED_VALUES
+from masksmith.limits import MAX_CLASSES, MAX_UNNAMED_COLORS, MAX_UNNAMED_VALUES
 
-# A map of instances is made of patches; a photograph has hardly two like pixels side by side.
-_SOLID_SHARE = 0.3
 # What to do about blurred masks besides saving them anew.
 _SNAP, _NAME = "take the nearest class for each pixel with --snap", "name the classes in classes.csv"
 
@@ -82,9 +80,7 @@ def _regions(scans: Sequence[MaskScan], given: tuple[Entry, ...] | None) -> Deci
         return Decision(ClassTable(two), kind, "regions without names are of the one class that is no background")
     if given is not None:
         return Decision(ClassTable(given, "name"), kind, "the class table names the regions")
-    entries = tuple(
-        Entry(name, default_color(i), i, ignored=name.lower() in IGNORED_NAMES) for i, name in enumerate(names)
-    )
+    entries = tuple(Entry(name, default_color(i), i, ignored=is_ignored_name(name)) for i, name in enumerate(names))
     return Decision(
         ClassTable(entries, "name"), kind, f"regions of {len(names) - 1} names; what no region covers is background"
     )
@@ -155,7 +151,7 @@ def _overlapping(scans: Sequence[MaskScan], given: tuple[Entry, ...] | None) -> 
 
 def _layer(name: str, index: int) -> Entry:
     # The first colour of ours is black, which stands for the background.
-    return Entry(name, default_color(index + 1), index + 1, ignored=name.lower() in IGNORED_NAMES)
+    return Entry(name, default_color(index + 1), index + 1, ignored=is_ignored_name(name))
 
 
 def _with_table(scans: Sequence[MaskScan], given: tuple[Entry, ...]) -> Decision:
@@ -254,7 +250,8 @@ def _without_table(scans: Sequence[MaskScan], snap: bool) -> Decision:
         ).of("one value")
     if max(s.bands for s in scans) > 1:
         return _bands(scans, values)
-    if not blurred and _are_instances(scans, values):
+    meaning = "" if blurred else numbers.meaning(scans, values)
+    if meaning == "things":
         two = make_entries(["background", "object"], [0, 1])
         return Decision(ClassTable(two, "instances"), "instances", "a number for each thing; all things are one class")
     _check_agreement(scans, values)
@@ -263,10 +260,10 @@ def _without_table(scans: Sequence[MaskScan], snap: bool) -> Decision:
         top = max(values)
         two = (Entry("background", (0, 0, 0), 0), Entry("foreground", _color(palette, top, 1), top))
         return Decision(ClassTable(two), "binary", f"the masks hold 0 and {top} alone")
-    marks = (m for m in (65535, 255) if m in values and max(values - {m}) < MAX_UNNAMED_VALUES)
-    ignored = next(marks, None)  # the largest number of 16 and of 8 bits
+    most = MAX_CLASSES if meaning == "classes" else MAX_UNNAMED_VALUES
+    ignored = next((m for m in numbers.MARKS if m in values and max(values - {m}) < most), None)
     top = max(values - {ignored})
-    if top < MAX_UNNAMED_VALUES and not blurred:  # blur makes numbers between two classes, which are none
+    if top < most and not blurred:  # blur makes numbers between two classes, which are none
         entries = tuple(Entry(f"class {v}", _color(palette, v, v), v) for v in range(top + 1))
         kind, reason = ("palette" if palette else "index"), f"the masks hold whole numbers from 0 to {top}"
     elif len(values) <= MAX_UNNAMED_VALUES:
@@ -297,18 +294,6 @@ def _bands(scans: Sequence[MaskScan], values: set[int]) -> Decision:
         names, first = [f"band {n}" for n in range(1, count + 1)], 1
     entries = make_entries(names, list(range(first, first + len(names))))
     return Decision(ClassTable(entries), "bands", f"{count} bands, one of them set for each pixel")
-
-
-def _are_instances(scans: Sequence[MaskScan], values: set[int]) -> bool:
-    """Numbers that count things: many, from 1 without gaps in each mask, in solid patches."""
-    if any(s.from_palette or blur.is_lossy(s.path) for s in scans):
-        return False
-    most = max(s.distinct for s in scans)
-    if len(values) <= MAX_UNNAMED_VALUES and most <= MAX_UNNAMED_VALUES:
-        return False
-    pixels = sum(n for s in scans for n in (s.values or {}).values())
-    solid = sum(n for s in scans for n in s.solid.values())
-    return solid >= _SOLID_SHARE * pixels
 
 
 def _check_agreement(scans: Sequence[MaskScan], values: set[int]) -> None:

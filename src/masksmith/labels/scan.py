@@ -46,6 +46,10 @@ class MaskScan:
     """The values have a bit for each class; all of them are kept."""
     drawn_over: int = 0
     """Pixels in which a drawn region lies over one of another class."""
+    measured: int = 0
+    """Values but 0 whose patches were counted, each in each mask; of masks of many values none are."""
+    torn: int = 0
+    """Of these, the values in several patches."""
 
     @property
     def keys(self) -> Counts:
@@ -110,6 +114,8 @@ def _sum(a: MaskScan, b: MaskScan) -> MaskScan:
         distinct=max(a.distinct, b.distinct),
         masks=a.masks + b.masks,
         drawn_over=a.drawn_over + b.drawn_over,
+        measured=a.measured + b.measured,
+        torn=a.torn + b.torn,
     )
 
 

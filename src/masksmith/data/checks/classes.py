@@ -11,11 +11,15 @@ from masksmith.classes import unpack
 from masksmith.data.findings import Finding
 from masksmith.data.overview import Overview
 from masksmith.errors import listed
+from masksmith.limits import MAX_UNNAMED_VALUES
 
 # An inverted mask: its foreground is this share or more where that of the others is this or less.
 _INVERTED_SHARE, _USUAL_SHARE = 0.5, 0.35
 # Fewer masks may hold one patch of each class by chance.
 _FEWEST_COUNTING = 5
+# Masks of things have flaws, too: so many of those that are not empty count from 1 without a gap, and so many of
+# their things are in several patches.
+_COUNTING_SHARE, _TORN_SHARE = 0.8, 0.1
 # Empty masks are told where most masks have foreground, and much of it: few and small things are
 # missing from many a picture by nature.
 _EMPTY_SHARE = 0.5
@@ -144,6 +148,10 @@ def absent(view: Overview) -> list[Finding]:
             )
         )
     for s in splits:
+        # Classes that overlap have no background: a part where nothing is drawn has pixels all the same.
+        if s in {"train", "val"} and not sums[s].any() and not view.table.overlapping:
+            found.append(_bare_part(s, sum(p.split == s for p, _ in known)))
+            continue
         missing = [n for i, n in enumerate(view.table.names) if sums[s][i] == 0 and n not in nowhere]
         # Two pictures for validation cannot hold every rare class; that is told, and no more.
         if missing and s in {"train", "val", "test"}:
@@ -158,6 +166,18 @@ def absent(view: Overview) -> list[Finding]:
                 )
             )
     return found
+
+
+def _bare_part(split: str, masks: int) -> Finding:
+    """A part that nothing is learnt from, or by which no network is chosen: the time would be lost."""
+    use = "learn from" if split == "train" else "score"
+    return Finding(
+        "empty part",
+        f"the {split} part",
+        f"pixels of a class, to {use}",
+        f"none in its masks ({masks}), which may all be ignored",
+        "label some of its pictures, or split anew with masksmith split",
+    )
 
 
 def empty(view: Overview) -> list[Finding]:
@@ -251,19 +271,36 @@ def numbered(view: Overview) -> list[Finding]:
     """Masks without class table whose values count the things in each picture."""
     if view.table is None or not all(e.name == f"class {e.value}" for e in view.table.classes):
         return []
-    masks = [(p.mask, t) for p, t in zip(view.pairs, view.single, strict=True) if t is not None]
-    counts = {n for _, n in masks if n > 0}
-    counting = [path for path, n in masks if n > 1]
-    # In each mask the values run from 1 without a gap, one patch each, and how far they run varies.
-    if len(counting) < _FEWEST_COUNTING or len(counts) < 3 or any(n < 0 for _, n in masks):
+    if len(view.table) > MAX_UNNAMED_VALUES:
+        return [_unnamed(view)]
+    known = [(p.mask, *t) for p, t in zip(view.pairs, view.numbers, strict=True) if t is not None and t[0]]
+    ends = [n for _, n, _ in known if n > 0]
+    counting = tuple(path for path, n, _ in known if n > 1)
+    if len(counting) < _FEWEST_COUNTING or len(set(ends)) < 3 or len(ends) < _COUNTING_SHARE * len(known):
+        return []
+    # Classes run to the same end in most masks that hold all of them, and have several patches.
+    torn = sum(torn for _, n, torn in known if n > 0)
+    if 2 * ends.count(max(ends)) > len(ends) or torn > _TORN_SHARE * sum(ends):
         return []
     return [
         Finding(
             "numbered things",
             str(counting[0]),
             "the same class by the same value in all masks",
-            f"values from 1 upwards, one patch each, in {len(masks)} masks, as if they numbered things",
+            f"values from 1 upwards, nearly all in one patch, in {len(ends)} of {len(known)} masks, as if they numbered things",
             "if they do, say so with --instances; if not, name the classes in classes.csv",
-            tuple(counting),
+            counting,
         )
     ]
+
+
+def _unnamed(view: Overview) -> Finding:
+    """More classes than people number without naming them: they may be right, and are to be looked at."""
+    assert view.table is not None  # noqa: S101  the caller has looked
+    return Finding(
+        "numbered things",
+        str(view.pairs[0].mask.parent),
+        f"a class table for more than {MAX_UNNAMED_VALUES} classes",
+        f"numbers alone, which are taken as {len(view.table)} classes, 0 among them",
+        "name the classes in classes.csv; --ignore 0 if that is no class, --instances if they number things",
+    )

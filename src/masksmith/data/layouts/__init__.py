@@ -10,10 +10,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 from masksmith.data.layouts import folders, lists, named, side
+from masksmith.data.layouts.folders import is_table, with_tables
 from masksmith.data.layouts.part import SPLITS, Part, child, two_folders, visible
 from masksmith.errors import unknown_name
 
-__all__ = ["LAYOUTS", "SPLITS", "Part", "child", "find", "two_folders"]
+__all__ = ["LAYOUTS", "SPLITS", "Part", "child", "find", "is_table", "two_folders", "with_tables"]
 
 # In order of trial: what has names of its own first, what fits many folders last.
 LAYOUTS: dict[str, Callable[[Path], list[Part]]] = {

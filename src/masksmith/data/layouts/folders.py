@@ -8,6 +8,7 @@ from pathlib import Path
 
 from masksmith import images, labels
 from masksmith.data.findings import Finding, note
+from masksmith.data.layouts import siblings, side, splitlists
 from masksmith.data.layouts.part import (
     IMAGE_NAMES,
     MASK_NAMES,
@@ -15,6 +16,7 @@ from masksmith.data.layouts.part import (
     Part,
     by_name,
     child,
+    contents,
     left_beside,
     pictures_below,
     two_folders,
@@ -32,9 +34,13 @@ def split_folders(root: Path) -> list[Part]:
     for split, names in SPLIT_NAMES.items():
         part = child(root, names)
         if part is not None:
-            pictures, masks = child(part, IMAGE_NAMES), child(part, MASK_NAMES)
+            pictures = child(part, IMAGE_NAMES)
+            masks = siblings.masks_beside(part, pictures) if pictures is not None else None
             if pictures is not None and masks is not None:
                 found.append(two_folders(split, pictures, masks))
+    found = siblings.without_field_of_view(found)
+    for made in found:
+        made.findings += siblings.others_beside(made, made.images.parent)
     return found
 
 
@@ -63,7 +69,7 @@ def splits_inside(root: Path) -> list[Part]:
         if beside is not None:
             found.append(two_folders(split, inside, beside))
         elif tables := _annotation_files(masks, names):
-            found.append(_with_tables(split, inside, tables))
+            found.append(with_tables(split, inside, tables))
     if found:
         found[0].findings += left_beside(pictures, masks, found)
     return found
@@ -78,24 +84,43 @@ def annotation_table(root: Path) -> list[Part]:
         tables = _annotation_files(folder, names) if folder is not None else []
         if pictures is not None and tables:
             inside = child(pictures, IMAGE_NAMES)
-            found.append(_with_tables(split, inside or pictures, tables))
+            found.append(with_tables(split, inside or pictures, tables))
     return found
 
 
 def flat(root: Path) -> list[Part]:
-    """images, masks: split by chance, reproducibly"""
-    pictures, masks = child(root, IMAGE_NAMES), child(root, MASK_NAMES)
-    if pictures is None or masks is None:
+    """images, masks (or one COCO or CVAT file): split as train.txt, val.txt, test.txt say, or by chance, reproducibly"""
+    pictures = child(root, IMAGE_NAMES)
+    if pictures is None:
         return []
+    masks = siblings.masks_beside(root, pictures)
+    if masks is None:
+        return _beside_tables(root, pictures)
     part = two_folders("", pictures, masks)
-    others = [p for p in visible(root) if p.is_dir() and p not in (pictures, masks)]
-    others = [p for p in others if p.name.lower() in (*IMAGE_NAMES, *MASK_NAMES)]
-    if others:
-        names = listed(f"{p.name}/" for p in others)
-        part.findings.append(
-            note("layout", f"taken are {pictures.name}/ and {masks.name}/, not used: {names}", root, others)
-        )
+    part.findings += siblings.others_beside(part, root)
+    splitlists.follow(part, (root, masks))
     return [part]
+
+
+def _beside_tables(root: Path, pictures: Path) -> list[Part]:
+    """Pictures beside the files of tools that annotate all of them: CVAT's annotations.xml, Label Studio's result.json."""
+    tables = [p for p in visible(root) if p.suffix.lower() in {".json", ".xml"} and p.is_file() and is_table(p)]
+    part = with_tables("", pictures, tables) if tables else None
+    if part is None or not any(part.labels.of_picture(files[0]) for files in part.pictures.values()):
+        return []
+    if any(_most_annotated(own) for own in side.side_by_side(pictures)):  # what was drawn for each counts
+        return []
+    for name, files in part.pictures.items():
+        words = [{*Path(name.lower()).parts[:-1]}, *(_words(s.path.stem) for s in part.labels.of_picture(files[0]))]
+        splits = [split for said in words for split, names in SPLIT_NAMES.items() if said & {*names}]
+        part.splits |= {name: splits[0]} if splits else {}
+    return [part]
+
+
+def _most_annotated(part: Part) -> bool:
+    """Whether at least half of the pictures have an annotation; fewer may have one by the chance of their names."""
+    known = [name in part.labels.by_name or part.labels.of_picture(f[0]) for name, f in part.pictures.items()]
+    return 2 * sum(map(bool, known)) >= len(known)
 
 
 def folder_a_picture(root: Path) -> list[Part]:
@@ -129,6 +154,9 @@ def _folders_in(home: Path, split: str) -> Part | None:
     found = Labels()
     for folder in visible(home):
         if not folder.is_dir():
+            continue
+        if contents(folder) is None:
+            odd.append(folder)
             continue
         inside, masks = child(folder, IMAGE_NAMES), child(folder, MASK_NAMES)
         files = pictures_below(inside) if inside is not None else []
@@ -172,11 +200,24 @@ def _add_single(found: Labels, name: str, path: Path, picture: Path) -> None:
         found.add(name, source)
 
 
+def is_table(path: Path) -> bool:
+    """Whether the file annotates many pictures: COCO or CVAT."""
+    return not _has_no_regions(path) and labels.annotation_reader(path) in {"coco", "cvat"}
+
+
+def _has_no_regions(path: Path) -> bool:
+    """COCO's own files of captions, and of the pictures of its test."""
+    return any(word in path.stem.lower() for word in ("image_info", "captions"))
+
+
 def _annotation_files(folder: Path, names: tuple[str, ...]) -> list[Path]:
-    """The files for many pictures that name a split in a word: instances before keypoints and captions, then its own."""
-    files = [p for p in visible(folder) if p.is_file() and _words(p.stem) & {*names} and labels.annotation_reader(p)]
-    ranks = [("instance" not in p.stem.lower(), p.stem.lower() not in names) for p in files]
-    return [p for p, rank in zip(files, ranks, strict=True) if rank == min(ranks)]
+    """The files for many pictures that name a split in a word: instances before keypoints, then its own."""
+    files = [p for p in visible(folder) if p.is_file() and _words(p.stem) & {*names} and not _has_no_regions(p)]
+    ranks = {p: ("instance" not in p.stem.lower(), p.stem.lower() not in names) for p in files}
+    for rank in sorted({*ranks.values()}):  # a file of a lower rank may be large, and is not opened in vain
+        if found := [p for p in files if ranks[p] == rank and labels.annotation_reader(p)]:
+            return found
+    return []
 
 
 def _words(stem: str) -> set[str]:
@@ -184,7 +225,8 @@ def _words(stem: str) -> set[str]:
     return {*re.split(r"[\W_]+", stem.lower()), *(w.lower() for w in re.findall(r"[A-Z]?[a-z]+|[A-Z]+", stem))}
 
 
-def _with_tables(split: str, pictures: Path, tables: Sequence[Path]) -> Part:
+def with_tables(split: str, pictures: Path, tables: Sequence[Path]) -> Part:
+    """A part of a folder of pictures and files that annotate many."""
     by, findings = by_name(pictures_below(pictures), pictures)
     found = labels.collect([(table.stem, table) for table in tables])
     return Part(split, pictures, tables[0].parent, by, found, findings=findings)

@@ -7,6 +7,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from masksmith import images, labels
 from masksmith.data.findings import Finding, note
@@ -23,11 +24,15 @@ FOLD = "fold"
 WRITTEN_IN = "written_in"
 # Files that make one picture, one a channel, stand in one cell.
 JOINT = "|"
+# So much of a cell fits into a message.
+_SHOWN_LETTERS = 60
 
 
 def listed(root: Path) -> list[Part]:
     """A CSV or Parquet file with the columns image, mask and, if wanted, split and group"""
     tables = [p for p in _tables(root) if is_list(p) and not _is_own(p)]
+    for table in tables:
+        _require_paths(table)
     if len(tables) > 1:
         raise DataError(
             where=root,
@@ -85,7 +90,7 @@ def part_of(path: Path) -> Part:
         if gone:
             part.findings.append(
                 Finding(
-                    "unpaired", str(path), "files that are there", f"{gone[0]} in row {number}, which is not",
+                    "unpaired", str(path), "files that are there", f"{_short(gone[0], path.parent)} in row {number}, which is not",
                     "correct the list, or put the file there", (gone[0],),
                 )
             )  # fmt: skip
@@ -113,6 +118,12 @@ def placed(cell: str, home: Path, *others: Path) -> Path:
 def homes(row: Mapping[str, str], home: Path) -> list[Path]:
     """Where the relative paths of a row begin: at the folder of the list, and at the one that it was written into."""
     return [home, *(Path(row[key]) for key in [WRITTEN_IN] if row.get(key))]
+
+
+def _short(path: Path, home: Path) -> str:
+    """A path as a message shows it: a cell that is none may hold a whole picture."""
+    most = len(str(home)) + 1 + _SHOWN_LETTERS
+    return text if len(text := str(path)) <= most else f"{text[: most - 1]}…"
 
 
 def _plain(path: Path) -> Path:
@@ -199,12 +210,7 @@ def read_rows(path: Path) -> list[dict[str, str]]:
     except DataError:
         raise
     except (OSError, ValueError, csv.Error) as error:
-        raise DataError(
-            where=path,
-            expected="a list in CSV with the columns image, mask, split, group",
-            received=str(error).splitlines()[0],
-            remedy="correct it, and save it as UTF-8 text",
-        ) from error
+        raise _no_list(path, error) from error
     if not rows:
         raise DataError(
             where=path, expected="a row for each picture", received="none", remedy="write one, or remove the file"
@@ -212,9 +218,46 @@ def read_rows(path: Path) -> list[dict[str, str]]:
     return rows
 
 
+def _no_list(path: Path, error: Exception) -> DataError:
+    return DataError(
+        where=path,
+        expected="a list in CSV or Parquet with the columns image, mask, split, group",
+        received=str(error).splitlines()[0],
+        remedy="correct it, and save CSV as UTF-8 text",
+    )
+
+
 def _parquet(path: Path) -> list[dict[str, str]]:
+    _require_paths(path)
+    table = _pyarrow(path).read_table(path)
+    return [{str(k).lower(): "" if v is None else str(v) for k, v in row.items()} for row in table.to_pylist()]
+
+
+def _schema(path: Path) -> dict[str, str]:
+    """The columns of a Parquet file in small letters, with their types."""
     try:
-        import pyarrow.parquet as pq
+        schema = _pyarrow(path).read_schema(path)
+    except (OSError, ValueError) as error:
+        raise _no_list(path, error) from error
+    return {str(field.name).strip().lower(): str(field.type) for field in schema}
+
+
+def _require_paths(path: Path) -> None:
+    """A Parquet file may hold the pictures themselves, as sets of Hugging Face do: it is no list then."""
+    columns = _schema(path) if path.suffix.lower() == ".parquet" else {}
+    for name in (*_IMAGE_COLUMNS, *_MASK_COLUMNS):
+        if columns.get(name, "").startswith(("struct", "binary", "large_binary")):
+            raise DataError(
+                where=path,
+                expected="a list of paths",
+                received=f"pictures inside the table, in the column {name} (a set of Hugging Face)",
+                remedy="save its images and masks as files, such as images/1.png and masks/1.png, and name their folder",
+            )
+
+
+def _pyarrow(path: Path) -> Any:  # noqa: ANN401  a module without types
+    try:
+        import pyarrow.parquet
     except ImportError as error:
         raise DataError(
             where=path,
@@ -222,14 +265,13 @@ def _parquet(path: Path) -> list[dict[str, str]]:
             received="an installation without it",
             remedy="pip install pyarrow, or save the list as CSV",
         ) from error
-    table = pq.read_table(path)
-    return [{str(k).lower(): "" if v is None else str(v) for k, v in row.items()} for row in table.to_pylist()]
+    return pyarrow.parquet
 
 
 def _columns(path: Path) -> list[str]:
     try:
         if path.suffix.lower() == ".parquet":
-            return list(read_rows(path)[0])
+            return list(_schema(path))
         with path.open(encoding="utf-8-sig", newline="") as file:
             header = file.readline(4096)
     except (OSError, UnicodeDecodeError):

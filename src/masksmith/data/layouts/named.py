@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import json
 import re
-from pathlib import Path
+from collections.abc import Container, Iterable
+from pathlib import Path, PurePosixPath
+
+import numpy as np
 
 from masksmith import images, labels
+from masksmith.classes import Entry
 from masksmith.data.findings import Finding, note
 from masksmith.data.layouts.part import (
     SPLIT_NAMES,
@@ -21,8 +25,43 @@ from masksmith.data.layouts.part import (
 )
 from masksmith.errors import DataError, listed
 from masksmith.labels import Labels
+from masksmith.labels.raster import read_file
 
 _CHANNEL = re.compile(r"^(?P<case>.+)_(?P<channel>\d{4})$")
+
+# The classes by trainId, with the labelId that stands for each in the masks (Cityscapes labels).
+CITY_CLASSES = {
+    7: ("road", (128, 64, 128)),
+    8: ("sidewalk", (244, 35, 232)),
+    11: ("building", (70, 70, 70)),
+    12: ("wall", (102, 102, 156)),
+    13: ("fence", (190, 153, 153)),
+    17: ("pole", (153, 153, 153)),
+    19: ("traffic light", (250, 170, 30)),
+    20: ("traffic sign", (220, 220, 0)),
+    21: ("vegetation", (107, 142, 35)),
+    22: ("terrain", (152, 251, 152)),
+    23: ("sky", (70, 130, 180)),
+    24: ("person", (220, 20, 60)),
+    25: ("rider", (255, 0, 0)),
+    26: ("car", (0, 0, 142)),
+    27: ("truck", (0, 0, 70)),
+    28: ("bus", (0, 60, 100)),
+    31: ("train", (0, 80, 100)),
+    32: ("motorcycle", (0, 0, 230)),
+    33: ("bicycle", (119, 11, 32)),
+}
+# The other labelIds, which its figures leave out.
+_CITY_VOID = {
+    0: "unlabeled", 1: "ego vehicle", 2: "rectification border", 3: "out of roi", 4: "static", 5: "dynamic",
+    6: "ground", 9: "parking", 10: "rail track", 14: "guard rail", 15: "bridge", 16: "tunnel", 18: "polegroup",
+    29: "caravan", 30: "trailer",
+}  # fmt: skip
+# Masks of other sets lie so, too: theirs are Cityscapes' own if a few show the border and road, building, vegetation.
+_CITY_SIGNS = {3, 7, 11, 21}
+_CITY_LOOKED_AT = 5
+# Nothing else stands in the masks of its test part, which are not published; of trainIds 255 alone.
+_CITY_DUMMY = {*range(7)}
 
 
 def voc(root: Path) -> list[Part]:
@@ -41,7 +80,7 @@ def voc(root: Path) -> list[Part]:
         for split, names in SPLIT_NAMES.items():
             for name in names:
                 if (file := files.get(f"{name}.txt")) is not None:
-                    _take_list(whole, file, split)
+                    take_list(whole, file, split)
         if files and not whole.splits:
             told = f"the lists name no part, so that all pictures count and parts are drawn: {listed(p.name for p in files.values())}"
             whole.findings.append(note("layout", told, lists, tuple(files.values())))
@@ -55,17 +94,31 @@ def voc(root: Path) -> list[Part]:
     return [whole]
 
 
-def _take_list(whole: Part, file: Path, split: str) -> None:
-    """The part of the pictures that a list names; some write the ending too, or a folder before it."""
-    names = [line.split()[0] for line in read_lines(file) if line.strip()]
-    known = [n if n in whole.pictures else images.stem(Path(n)) for n in names]
-    gone = [name for name, own in zip(names, known, strict=True) if own not in whole.pictures]
-    twice = [own for own in known if whole.splits.get(own, split) != split]
+def take_list(whole: Part, file: Path, split: str) -> None:
+    """The part of the pictures that a list names; what it names in vain is told."""
+    lines = [line.strip() for line in read_lines(file) if line.strip()]
+    known = [named_picture(line, whole.pictures) for line in lines]
+    gone = [line.split()[0] for line, own in zip(lines, known, strict=True) if own is None]
+    found = [own for own in known if own is not None]
+    # That trainval.txt repeats the validation part, its name says.
+    twice = [own for own in found if whole.splits.get(own, split) != split and file.stem.lower() != "trainval"]
     for names, why in ((gone, "are not there"), (twice, "are in another list, which counts")):
         if names:
             told = f"{file.name} names {len(names)} pictures that {why}: {listed(names)}"
             whole.findings.append(note("layout", told, file, (file,)))
-    whole.splits |= {own: split for own in known if own in whole.pictures and own not in whole.splits}
+    whole.splits |= {own: split for own in found if own not in whole.splits}
+
+
+def named_picture(line: str, names: Container[str]) -> str | None:
+    """The picture that a line of a list names, alone or before other words; some write the ending too, or folders before it."""
+    for text in (line.strip(), line.split()[0]):
+        path = PurePosixPath(text.replace("\\", "/"))
+        for last in (path.name, images.stem(Path(path.name))):
+            parts = (*path.parts[:-1], last)
+            for start in range(len(parts)):
+                if (name := "/".join(parts[start:])) in names:
+                    return name
+    return None
 
 
 def cityscapes(root: Path) -> list[Part]:
@@ -73,7 +126,7 @@ def cityscapes(root: Path) -> list[Part]:
     pictures, masks = child(root, ("leftimg8bit",)), child(root, ("gtfine", "gtcoarse"))
     if pictures is None or masks is None:
         return []
-    found = []
+    found: list[Part] = []
     ending = _city_ending(masks)
     for split, names in SPLIT_NAMES.items():
         inside, beside = child(pictures, names), child(masks, names)
@@ -83,9 +136,60 @@ def cityscapes(root: Path) -> list[Part]:
             ((name.removesuffix("_leftImg8bit"), path) for name, path in pictures_below(inside)), inside
         )
         found.append(Part(split, inside, beside, by, _city_labels(beside, ending), findings=findings))
-    if found:
-        found[0].findings += left_beside(pictures, masks, found)
+    if not found:
+        return []
+    found[0].findings += left_beside(pictures, masks, found)
+    own = ending == "_labelIds" and _are_own(found[0].labels)
+    if own:
+        told = "labelIds of Cityscapes: without a class table its 19 classes count, and nothing else does"
+        found[0].findings.append(note("layout", told, masks))
+    last = found[-1]
+    if len(found) > 1 and last.split == "test" and _are_dummies(last.labels, _CITY_DUMMY if own else {255}):
+        told = f"not used, since its masks hold no class: {last.masks.parent.name}/{last.masks.name}"
+        found[0].findings.append(note("layout", told, last.masks, (last.masks,)))
+        found.pop()
     return found
+
+
+def _are_own(found: Labels) -> bool:
+    """Whether a few of the masks look like Cityscapes' labelIds."""
+    return _CITY_SIGNS <= _city_values(found) <= {*CITY_CLASSES, *_CITY_VOID}
+
+
+def _are_dummies(found: Labels, dummy: set[int]) -> bool:
+    """Whether masks stand for ones that are not published."""
+    values = _city_values(found)
+    return bool(values) and values <= dummy
+
+
+def _city_values(found: Labels) -> set[int]:
+    """What a few masks of a part hold; nothing where they are no masks of numbers."""
+    files = [sources[0].path for _, sources in sorted(found.by_name.items())]
+    values: set[int] = set()
+    for path in files[:: max(1, len(files) // _CITY_LOOKED_AT)][:_CITY_LOOKED_AT]:
+        try:
+            values_HW = read_file(path).values_HW if images.is_picture(path) else None
+        except DataError:  # told by the scan
+            values_HW = None
+        values |= set() if values_HW is None else set(np.unique(values_HW).tolist())
+    return values
+
+
+def city_rows(root: Path, used: Iterable[Path] = ()) -> tuple[Entry, ...] | None:
+    """Cityscapes' classes and what it leaves out, by labelId; None where the masks in a folder are not its own.
+
+    Nor where other masks than these are ``used``, by a list or --masks.
+    """
+    pictures, masks = child(root, ("leftimg8bit",)), child(root, ("gtfine", "gtcoarse"))
+    if pictures is None or masks is None or (ending := _city_ending(masks)) != "_labelIds":
+        return None
+    if not all(images.stem(p).endswith(ending) and p.resolve().is_relative_to(masks.resolve()) for p in used):
+        return None
+    part = next((folder for names in SPLIT_NAMES.values() if (folder := child(masks, names)) is not None), None)
+    if part is None or not _are_own(_city_labels(part, ending)):
+        return None
+    void = (Entry(name, (0, 0, 0), value, ignored=True, invented=True) for value, name in _CITY_VOID.items())
+    return (*(Entry(name, color, value) for value, (name, color) in CITY_CLASSES.items()), *void)
 
 
 def _city_ending(folder: Path) -> str:

@@ -67,6 +67,14 @@ def visible(folder: Path) -> list[Path]:
     return sorted(p for p in folder.iterdir() if not p.name.startswith((".", "__MACOSX", "Thumbs.db")))
 
 
+def contents(folder: Path) -> list[Path] | None:
+    """What is visible in a folder; None where it may not be listed, as lost+found and the like."""
+    try:
+        return visible(folder)
+    except OSError:
+        return None
+
+
 # Folders of systems, which nobody may look into.
 _OF_SYSTEMS = ("lost+found", "System Volume Information", "$RECYCLE.BIN")
 

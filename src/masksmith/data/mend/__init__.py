@@ -15,6 +15,7 @@ import numpy as np
 
 from masksmith import files, images
 from masksmith.classes import IGNORE, ClassTable
+from masksmith.data import written
 from masksmith.data.dataset import Dataset
 from masksmith.data.doctor import Checkup
 from masksmith.data.findings import FINDINGS
@@ -33,7 +34,6 @@ CHANGES = "changes.csv"
 # The first file of a copy, by which an interrupted one is known as ours and may be overwritten.
 _MARK = "mended.txt"
 _CLASSES = "classes.csv"
-_OURS = (_MARK, CHANGES, _CLASSES, "train", "val", "test", ".*.part")
 # A turned mask must fit better than as it lies: a file that speaks of many pictures names them all.
 _TURNED = 2.0
 
@@ -86,9 +86,10 @@ def mend(
             raise fault.error
     _require_apart(checkup.dataset, out)
     plan = _plan(checkup, settings)
-    files.claim_folder(out, overwrite=overwrite, ours=_OURS)
+    files.claim_folder(out, overwrite=overwrite, ours=written.ours(out, _MARK, CHANGES, _CLASSES))
     text = f"A copy of a data set, mended by masksmith check --fix. It is whole once {CHANGES} is there.\n"
     files.write_text(out / _MARK, text)
+    written.write_list(out, _names(plan))
     table = plan.readings[0].table
     known = masks.written_table(table, ignores=True)
     ignores = False
@@ -200,6 +201,14 @@ def _write(item: Item, reading: Reading, plan: _Plan, out: Path, table: ClassTab
         files.write_bytes(home / "images" / name, content)
     files.write_bytes(home / "masks" / f"{item.name}.png", images.encode_png(indices, masks.palette(table)))
     return bool((indices == IGNORE).any())
+
+
+def _names(plan: _Plan) -> list[str]:
+    """All files that the pairs may become; also those of one that is not written in the end are nobody else's."""
+    of_masks = [f"{item.part}/masks/{item.name}.png" for item in plan.items]
+    return of_masks + [
+        f"{item.part}/images/{name}" for item in plan.items for name in pictures.names(item, plan.common)
+    ]
 
 
 def _require_apart(dataset: Dataset, out: Path) -> None:

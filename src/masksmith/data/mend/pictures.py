@@ -69,6 +69,13 @@ def can_follow(item: Item, goal: Common) -> str:
     return "" if old in _FULL and new in _FLOATS and goal.from_0_to_1 else "dtype"
 
 
+def names(item: Item, goal: Common) -> list[str]:
+    """How the files may be called that ``copies`` gives, before any pixel is read."""
+    path = item.pair.image
+    endings = [".png", ".tif"] if is_rewritten(item, goal) else [path.name[len(images.stem(path)) :]]
+    return [item.name + ending for ending in (*endings, *(file.suffix for file in _world_files(path)))]
+
+
 def copies(item: Item, goal: Common, picture: Picture | None, log: Log) -> list[tuple[str, bytes]]:
     """(file name, content) of the picture and what belongs to it.
 

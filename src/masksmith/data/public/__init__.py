@@ -12,6 +12,7 @@ from pathlib import Path
 
 from masksmith import files
 from masksmith.classes import U8, ClassTable
+from masksmith.data import written
 from masksmith.data.public import cityscapes, hub, pets, voc
 from masksmith.data.public.pairs import Content, Pair, translate
 from masksmith.errors import DataError, InputError, unknown_name
@@ -67,8 +68,8 @@ PUBLIC: dict[str, PublicSet] = {
     ),
 }  # fmt: skip
 
-# What a written set is made of; the first tells it from somebody's own data.
-_OURS = ("SOURCE.txt", "classes.csv", "train", "val", "test", ".part", ".*.part")
+# What a written set is made of besides its pairs; the first tells it from somebody's own data.
+_OURS = ("SOURCE.txt", "classes.csv", ".part")
 
 
 def named(name: str) -> PublicSet:
@@ -104,7 +105,9 @@ def get(
         MasksmithError: no network, a folder that is not free, or a set that is not as described.
     """
     wanted = named(name)
-    if not overwrite:  # known now, and not after an hour of download
+    if overwrite:  # known now, and not after an hour of download
+        files.check_claim(out, overwrite=True, ours=written.ours(out, *_OURS))
+    else:
         is_new = not out.exists()
         files.claim_folder(out, overwrite=False, ours=_OURS)
         if is_new:  # a download that fails leaves nothing behind here
@@ -118,14 +121,16 @@ def get(
         )
     wanted.fetch(root)
     content = wanted.read(root)
-    files.claim_folder(out, overwrite=overwrite, ours=_OURS)
+    files.claim_folder(out, overwrite=overwrite, ours=written.ours(out, *_OURS))
     files.write_text(out / _OURS[0], _about(name, wanted))
     counts: dict[str, int] = {}
+    names: list[str] = []
     for done, pair in enumerate(content.pairs):
         progress(done, content.total)
-        _write(pair, content, out / ".part" / pair.split, encode)
+        names += _write(pair, content, out / ".part" / pair.split, encode)
         counts[pair.split] = counts.get(pair.split, 0) + 1
     files.write_text(out / "classes.csv", content.table.to_csv())
+    written.write_list(out, names)
     # Only now do the parts appear under their names: half a set is never trained on.
     for part in counts:
         (out / ".part" / part).rename(out / part)
@@ -134,7 +139,8 @@ def get(
     return counts
 
 
-def _write(pair: Pair, content: Content, folder: Path, encode: Callable[[U8, ClassTable], bytes]) -> None:
+def _write(pair: Pair, content: Content, folder: Path, encode: Callable[[U8, ClassTable], bytes]) -> list[str]:
+    """Write a pair; the names of its files, as seen from the folder of all parts."""
     # Names come out of the set's own lists, which must not lead out of the folder.
     if Path(pair.name).name != pair.name or pair.name.startswith(".") or "\\" in pair.name:
         raise DataError(
@@ -146,6 +152,7 @@ def _write(pair: Pair, content: Content, folder: Path, encode: Callable[[U8, Cla
     mask = translate(pair.values(), content.meaning, pair.where)
     files.write_bytes(folder / "masks" / f"{pair.name}.png", encode(mask, content.table))
     files.write_bytes(folder / "images" / f"{pair.name}{pair.suffix}", pair.picture())
+    return [f"{pair.split}/masks/{pair.name}.png", f"{pair.split}/images/{pair.name}{pair.suffix}"]
 
 
 def _about(name: str, wanted: PublicSet) -> str:

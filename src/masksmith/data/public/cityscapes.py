@@ -9,36 +9,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from masksmith.classes import IGNORE, Entry
+from masksmith.data.layouts.named import CITY_CLASSES
 from masksmith.data.public import download, pairs
 from masksmith.data.public.pairs import Content, Pair
 from masksmith.errors import DataError, InputError
 
 _ARCHIVES = {"leftImg8bit": "leftImg8bit_trainvaltest.zip", "gtFine": "gtFine_trainvaltest.zip"}
 _PARTS = ("train", "val")  # the masks of the test part are not published
-
-# The classes by trainId, with the labelId that stands for each in the masks (Cityscapes labels).
-_LABELS = {
-    7: ("road", (128, 64, 128)),
-    8: ("sidewalk", (244, 35, 232)),
-    11: ("building", (70, 70, 70)),
-    12: ("wall", (102, 102, 156)),
-    13: ("fence", (190, 153, 153)),
-    17: ("pole", (153, 153, 153)),
-    19: ("traffic light", (250, 170, 30)),
-    20: ("traffic sign", (220, 220, 0)),
-    21: ("vegetation", (107, 142, 35)),
-    22: ("terrain", (152, 251, 152)),
-    23: ("sky", (70, 130, 180)),
-    24: ("person", (220, 20, 60)),
-    25: ("rider", (255, 0, 0)),
-    26: ("car", (0, 0, 142)),
-    27: ("truck", (0, 0, 70)),
-    28: ("bus", (0, 60, 100)),
-    31: ("train", (0, 80, 100)),
-    32: ("motorcycle", (0, 0, 230)),
-    33: ("bicycle", (119, 11, 32)),
-}
-_MEANING = dict.fromkeys(range(34), IGNORE) | {label: i for i, label in enumerate(_LABELS)}
+_MEANING = dict.fromkeys(range(34), IGNORE) | {label: i for i, label in enumerate(CITY_CLASSES)}
 
 
 def fetch(root: Path) -> None:
@@ -71,7 +49,7 @@ def read(root: Path) -> Content:
                 received="none",
                 remedy="unpack leftImg8bit_trainvaltest.zip there",
             )
-    table = pairs.with_ignored([Entry(name, color, i) for i, (name, color) in enumerate(_LABELS.values())], "void")
+    table = pairs.with_ignored([Entry(name, color, i) for i, (name, color) in enumerate(CITY_CLASSES.values())], "void")
     return Content(table, _MEANING, sum(map(len, found.values())), _pairs(root / "gtFine", found))
 
 
