@@ -50,7 +50,9 @@ $(READY_DEV): pyproject.toml $(READY)
 endif
 
 demo: $(READY)
-	@$(BIN)/masksmith demo --output demo --overwrite
+	@test ! -e demo/test/samples.png || { echo "demo: an earlier demo is there; look at demo/test/samples.png, or make it anew with $(BIN)/masksmith demo --overwrite" >&2; exit 2; }
+	@test ! -e demo/demo.json || { echo "demo: an unfinished demo is there; make it anew with $(BIN)/masksmith demo --overwrite" >&2; exit 2; }
+	@$(BIN)/masksmith demo --output demo
 
 test: $(READY_DEV)
 	@$(BIN)/python -m pytest --quiet

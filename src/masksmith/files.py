@@ -7,6 +7,7 @@ nothing that exists is replaced unless the caller says so.
 from __future__ import annotations
 
 import fnmatch
+import glob
 import hashlib
 import os
 import secrets
@@ -28,13 +29,12 @@ from masksmith.limits import MAX_NAME_BYTES, MAX_SCAN_CACHE_BYTES
 if sys.platform != "win32":
     import fcntl
 
-
 # How the file that tries a folder begins.
 _PROBE = ".masksmith-probe-"
 # An empty file finds room on a disk that is full.
 _PROBE_BYTES = 4096
-# What a program that was killed may leave of its own: of `writing` and of `check_writable`.
-_UNFINISHED = (".*.????????.part", f"{_PROBE}*")
+# Nobody's own: what a killed `writing` or `check_writable` leaves, and what systems put into any folder.
+_UNFINISHED = (".*.????????.part", f"{_PROBE}*", ".DS_Store", "[Tt]humbs.db", "[Dd]esktop.ini")
 
 
 def write_bytes(path: Path, content: bytes) -> None:
@@ -78,8 +78,7 @@ def _shortened(name: str) -> str:
 def lent(content: bytes, ending: str) -> Iterator[Path]:
     """A file of that ending in a private folder, for what reads files alone; both are gone at the end.
 
-    It is not waited for until it is on the disk: nobody needs it after a loss of power. Errors as in
-    :func:`write_bytes`.
+    Nobody waits until it is on the disk, nor needs it after a loss of power; errors as in :func:`write_bytes`.
     """
     with tempfile.TemporaryDirectory(prefix="masksmith-") as folder:
         path = Path(folder) / f"lent{ending}"
@@ -307,7 +306,8 @@ def check_claim(path: Path, *, overwrite: bool, ours: Sequence[str]) -> list[str
 
 def _foreign(folder: Path, ours: Sequence[str]) -> Iterator[str]:
     """What else is in a folder, as paths below it; looked into as far as ``ours`` says what is in its folders."""
-    for path in sorted(folder.iterdir()):
+    known = frozenset(ours)  # thousands of names (escaped), tried on each other as patterns, would take minutes
+    for path in sorted(p for p in folder.iterdir() if glob.escape(p.name) not in known or p.is_dir()):
         below = [pattern.partition("/")[2] for pattern in ours if "/" in pattern and _matches(path.name, [pattern])]
         if below and path.is_dir() and not path.is_symlink():
             yield from (f"{path.name}/{name}" for name in _foreign(path, below))

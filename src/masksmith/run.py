@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -61,14 +62,18 @@ LOG_COLUMNS = ("epoch", "step", "loss", "miou", "lr", "pictures_per_s", "elapsed
 
 @dataclass(frozen=True)
 class Run:
-    """A run folder; the files in it may not all exist yet."""
+    """A run folder, also given as text; the files in it may not all exist yet."""
 
     path: Path
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "path", Path(self.path))
+
     @classmethod
-    def of(cls, path: Path) -> Run:
+    def of(cls, path: str | os.PathLike[str]) -> Run:
         """The run at a path: of the folder itself, or of a model file in it."""
-        return cls(path if path.is_dir() else path.parent)
+        place = Path(path)
+        return cls(place if place.is_dir() else place.parent)
 
     @property
     def recipe_file(self) -> Path:

@@ -15,8 +15,8 @@ import pytest
 from PIL import Image
 
 from helpers import write_set
-from masksmith import recipe
-from masksmith.cli import COMMANDS, main
+from masksmith import Run, files, recipe
+from masksmith.cli import COMMANDS, demo, main
 
 TINY = ["crop=32", "batch_size=2", "model.width=4", "model.depth=3", "device=cpu"]
 
@@ -171,6 +171,25 @@ def test_predict_never_replaces_a_result_unless_told(
     assert target.read_bytes().startswith(b"\x89PNG")
 
 
+def test_names_that_are_given_apart_count_like_those_with_commas(
+    run: Path, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    picture = next((data / "test" / "images").iterdir())
+    words = ["predict", str(run), str(picture), "-o", str(tmp_path / "out")]
+    assert main([*words, "--save", "npy", "--save", "color,npy"]) == 0
+    assert {p.name for p in (tmp_path / "out").iterdir()} == {f"{picture.stem}_{e}" for e in ("mask.npy", "color.png")}
+    assert main(["export", str(run), "--to", "onyx", "--to", "onnx", "-o", str(tmp_path / "files")]) == 2
+    assert '"onyx"' in capsys.readouterr().err
+    assert not (tmp_path / "files").exists()
+    assert main([*words, "--threshold", "house=0.3", "--threshold", "house=0.6", "--overwrite"]) == 2
+    assert "received house=0.3 and house=0.6; leave one of them out" in capsys.readouterr().err
+
+
+def test_a_run_is_also_given_as_text(run: Path) -> None:
+    assert Run(str(run)) == Run(run) == Run.of(str(run / "model.safetensors"))
+    assert Run(str(run)).read_recipe() == Run(run).read_recipe()
+
+
 def test_predict_answers_for_pictures_larger_and_smaller_than_the_crop(run: Path, tmp_path: Path) -> None:
     for width, height in ((1300, 700), (1, 1), (3, 90)):
         cv2.imwrite(str(tmp_path / f"{width}.png"), np.full((height, width, 3), 90, np.uint8))
@@ -203,15 +222,18 @@ def test_two_pictures_of_one_name_get_two_masks(run: Path, data: Path, tmp_path:
 
 
 def test_shapes_draws_a_set_that_check_accepts(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["shapes", str(tmp_path / "s"), "--count", "12", "--size", "64", "--classes", "4"]) == 0
-    assert main(["check", str(tmp_path / "s")]) == 0
+    place = tmp_path / "my s"
+    assert main(["shapes", str(place), "--count", "12", "--size", "64", "--classes", "4"]) == 0
+    next_words = shlex.split(capsys.readouterr().out.rpartition("Next: ")[2])
+    assert next_words == ["masksmith", "train", str(place), "-o", "runs/shapes"]
+    assert main(["check", str(place)]) == 0
     assert "hollow" not in capsys.readouterr().out
     sizes = set()
-    for path in (tmp_path / "s").glob("*/images/*.png"):
+    for path in place.glob("*/images/*.png"):
         with Image.open(path) as image:
             sizes.add(image.size)
     assert sizes == {(64, 64)}
-    assert len(list((tmp_path / "s").glob("*/masks/*.png"))) == 12
+    assert len(list(place.glob("*/masks/*.png"))) == 12
 
 
 def test_shapes_never_overwrites_somebodys_data(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -237,11 +259,14 @@ def test_keys_lists_every_setting(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_the_demo_goes_from_pictures_to_a_figure(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["demo", "--shapes", "-o", str(tmp_path / "d"), "--budget", "4s"]) == 0
-    assert (tmp_path / "d" / "test" / "samples.png").read_bytes().startswith(b"\x89PNG")
-    assert len(list((tmp_path / "d" / "predictions").iterdir())) == 8
-    assert "Try next" in capsys.readouterr().out
-    assert main(["demo", "--shapes", "-o", str(tmp_path / "d"), "--budget", "4s"]) == 2
+    place = tmp_path / "my d"
+    assert main(["demo", "--shapes", "-o", str(place), "--budget", "4s"]) == 0
+    assert (place / "test" / "samples.png").read_bytes().startswith(b"\x89PNG")
+    assert len(list((place / "predictions").iterdir())) == 8
+    (told,) = re.findall(r"^Try next +(.*)$", capsys.readouterr().out, re.MULTILINE)
+    assert shlex.split(told)[:3] == ["masksmith", "predict", str(place / "run")]
+    assert main(["demo", "--shapes", "-o", str(place), "--budget", "4s"]) == 2
+    assert files.check_claim(place, overwrite=True, ours=demo._ours())  # all of it is known as the demo's
 
 
 def test_split_writes_a_table_that_train_follows_when_it_was_edited(
@@ -277,6 +302,12 @@ def test_what_split_says_to_train_with_it_works(tmp_path: Path, capsys: pytest.C
     commands = re.findall(r"^    (masksmith .*)$", (tmp_path / "my run" / "NEXT.md").read_text(), re.MULTILINE)
     assert all(str(tmp_path / "my run") in " ".join(shlex.split(each)[1:]) for each in commands)
     assert [shlex.split(each)[2] for each in commands[:2]] == [str(tmp_path / "my run")] * 2
+    # The recipe knows where these pictures are, and not from which run a training was started.
+    repeat = shlex.split(commands[3])[1:]
+    assert repeat == ["train", "-o", "ANOTHER", "--recipe", str(tmp_path / "my run" / "recipe.yaml")]
+    assert "a --from that it was started with" in (tmp_path / "my run" / "NEXT.md").read_text()
+    assert main([str(tmp_path / "again") if word == "ANOTHER" else word for word in repeat]) == 0
+    assert recipe.load(tmp_path / "again" / "recipe.yaml") == recipe.load(tmp_path / "my run" / "recipe.yaml")
 
 
 def test_split_numbers_folds_and_keeps_groups(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -107,6 +107,11 @@ def test_every_option_is_described_and_every_described_option_exists() -> None:
     assert {d for d in described if d.startswith("--")} - options - {"--help"} == set()
 
 
+def test_the_first_table_of_the_commands_has_each_of_them() -> None:
+    table = PAGES["commands.md"].partition("\n## ")[0].partition("\n\n`")[0]
+    assert sorted(re.findall(r"^\| `([a-z]+)` \|", table, re.MULTILINE)) == sorted(COMMANDS)
+
+
 def test_every_command_describes_its_own_options() -> None:
     group = typer.main.get_command(build())
     sections = dict(re.findall(r"^## (\w+)\n(.*?)(?=^## |\Z)", PAGES["commands.md"], re.MULTILINE | re.DOTALL))

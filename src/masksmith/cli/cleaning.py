@@ -66,6 +66,13 @@ def thresholds(given: Sequence[str], names: Sequence[str]) -> dict[str, float]:
             )
         if name not in names:
             raise unknown_name("class", name, names, where="--threshold")
+        if name in found:
+            raise RecipeError(
+                where="--threshold",
+                expected="one threshold for each class",
+                received=f"{name}={found[name]:g} and {name}={value:g}",
+                remedy="leave one of them out",
+            )
         found[name] = value
     return found
 

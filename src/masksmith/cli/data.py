@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -84,7 +85,8 @@ def _get(name: str, output: Path, root: Path, *, sure: tuple[bool, bool, bool]) 
             progress=lambda done, total: bar.update(task, completed=done, total=total, visible=True),
         )
     parts = ", ".join(f"{count:,} {part}" for part, count in counts.items())
-    out.print(f"{parts} in {output}\nNext: masksmith check {output}", soft_wrap=True)
+    place = shlex.quote(str(output))
+    out.print(f"{parts} in {output}\nNext: masksmith check {place}", markup=False, soft_wrap=True)
 
 
 def _ask(name: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from pathlib import Path
 from typing import Annotated
 
@@ -21,6 +22,10 @@ _SHAPES: dict[str, object] = {
     "augment.rotate_deg": 0,
     "augment.scale": [1, 1],
 }
+_MARK = "demo.json"
+_DRAWINGS = 600
+# The outputs of which some are shown.
+_SHOWN = ("mask", "overlay")
 
 
 def command(
@@ -32,7 +37,7 @@ def command(
     ] = False,
     budget: Annotated[
         str | None,
-        typer.Option("--budget", metavar="TIME", help="Time to train for. [default: 2m]"),
+        typer.Option("--budget", metavar="TIME", help="Time to train for. Default: 2m."),
     ] = None,
     overwrite: options.Overwrite = False,
     quiet: options.Quiet = False,
@@ -42,14 +47,19 @@ def command(
     from masksmith.cli import show
     from masksmith.inference.segmenter import load
     from masksmith.outputs import drawings, render
+    from masksmith.recipe import Recipe
     from masksmith.report import evaluation, summary
     from masksmith.training import session
 
     settings = {**(_SHAPES if shapes else _NUCLEI), **({"budget": budget} if budget else {})}
     out = show.console()
-    files.claim_folder(output, overwrite=overwrite, ours=("demo.json", "data", "run", "test", "predictions"))
-    files.write_text(output / "demo.json", json.dumps(settings) + "\n")
-    data = drawings.write(output / "data", count=600, size=96, num_classes=4) if shapes else nuclei()
+    # Whatever is wrong is told before an earlier demo is gone.
+    Recipe().with_settings(settings)
+    data = output / "data" if shapes else nuclei()
+    files.claim_folder(output, overwrite=overwrite, ours=_ours())
+    files.write_text(output / _MARK, json.dumps(settings) + "\n")
+    if shapes:
+        drawings.write(data, count=_DRAWINGS, size=96, num_classes=4)
     out.print(f"Training a U-Net on {data}, for {settings['budget']}.\n", markup=False)
     with show.Show(quiet=quiet) as shown:
         shown.stop_on_signals()
@@ -58,7 +68,7 @@ def command(
         segmenter = load(run.path)
         for pair in [p for p in run.read_dataset().pairs if p.split == "test"][:4]:
             prediction = segmenter.segment(pair.image)
-            for word in ("mask", "overlay"):
+            for word in _SHOWN:
                 for ending, content in render(word, prediction).items():
                     files.write_bytes(output / "predictions" / f"{pair.name}_{ending}", content)
     out.print("\nOn test pictures, which the network has not seen", style="bold")
@@ -67,13 +77,27 @@ def command(
             ["class", "IoU", "Dice", "precision", "recall", "pixels"], summary.lines(measured), last_is_total=True
         )
     )
-    picture = "PICTURE.png"
     out.print(
         f"\nLook at       {output / 'test' / 'samples.png'}\n"
         f"Predictions   {output / 'predictions'}\n"
-        f"Try next      masksmith predict {run.path} {picture} -o masks\n"
+        f"Try next      masksmith predict {shlex.quote(str(run.path))} PICTURE.png -o masks\n"
         f"Your own data masksmith check FOLDER, then masksmith train FOLDER -o runs/first",
         markup=False,
+    )
+
+
+def _ours() -> tuple[str, ...]:
+    """What a demo is made of, its mark first; as for ``files.claim_folder``."""
+    from masksmith.outputs import drawings
+    from masksmith.report import summary
+    from masksmith.run import FILES
+
+    return (
+        _MARK,
+        *(f"data/{name}" for name in drawings.names(_DRAWINGS)),
+        *(f"run/{name}" for name in FILES),
+        *(f"test/{name}" for name in summary.EVALUATION_FILES),
+        *(f"predictions/*_{word}.png" for word in _SHOWN),
     )
 
 

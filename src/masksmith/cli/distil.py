@@ -20,7 +20,7 @@ def command(
     ] = None,
     output: Annotated[Path | None, typer.Option("-o", "--output", metavar="NEW", help="Run folder to make.")] = None,
     budget: Annotated[
-        str | None, typer.Option("--budget", metavar="TIME", help="Time to train for. [default: 10m]")
+        str | None, typer.Option("--budget", metavar="TIME", help="Time to train for. Default: 10m.")
     ] = None,
     overwrite: options.Overwrite = False,
     quiet: options.Quiet = False,

@@ -19,7 +19,7 @@ def command(
     split: Annotated[str, typer.Option("--split", help="Part to score: train, val, test or all.")] = "test",
     output: Annotated[
         Path | None,
-        typer.Option("-o", "--output", metavar="DIR", help="Folder for the figures. [default: RUN/evaluation-SPLIT]"),
+        typer.Option("-o", "--output", metavar="DIR", help="Folder for the figures. Default: RUN/evaluation-SPLIT."),
     ] = None,
     images: options.Images = None,
     masks: options.Masks = None,

@@ -16,13 +16,18 @@ if TYPE_CHECKING:
 HEADER = ["file", "size", "largest difference", "equal pixels", "cases"]
 
 _To = Annotated[
-    str, typer.Option("--to", metavar="WHAT", help="Comma-separated names of targets; the page Exports lists them all.")
+    list[str] | None,
+    typer.Option(
+        "--to",
+        metavar="WHAT",
+        help="Comma-separated names of targets, repeatable; the page Exports lists them all. Default: onnx.",
+    ),
 ]
 _Output = Annotated[
-    Path | None, typer.Option("-o", "--output", metavar="DIR", help="Folder for the files. [default: RUN/exports]")
+    Path | None, typer.Option("-o", "--output", metavar="DIR", help="Folder for the files. Default: RUN/exports.")
 ]
 _Name = Annotated[
-    str | None, typer.Option("--name", metavar="NAME", help="Of the files. [default: the name of the run]")
+    str | None, typer.Option("--name", metavar="NAME", help="Of the files. Default: the name of the run.")
 ]
 _Resolution = Annotated[
     float | None,
@@ -38,7 +43,7 @@ _Author = Annotated[
 
 def command(
     run: options.RunFolder,
-    to: _To = "onnx",
+    to: _To = None,
     output: _Output = None,
     name: _Name = None,
     resolution: _Resolution = None,
@@ -52,7 +57,7 @@ def command(
     from masksmith.exports import writing
     from masksmith.exports.source import Wishes
 
-    targets = list(dict.fromkeys(word.strip() for word in to.split(",") if word.strip()))
+    targets = options.listed(to or ["onnx"])
     if not targets:
         raise InputError(where="--to", expected="one target or more", received="none", remedy="give one, as onnx")
     out = show.console()

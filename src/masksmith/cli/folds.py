@@ -23,10 +23,10 @@ def command(
     ] = None,
     output: Annotated[Path | None, typer.Option("-o", "--output", metavar="RUN", help="Folder to make.")] = None,
     folds: Annotated[
-        int | None, typer.Option("--folds", min=2, help="Number of folds. [default: 5, or those of --split]")
+        int | None, typer.Option("--folds", min=2, help="Number of folds. Default: 5, or those of --split.")
     ] = None,
     budget: Annotated[
-        str | None, typer.Option("--budget", metavar="TIME", help="Time for all folds together. [default: 10m]")
+        str | None, typer.Option("--budget", metavar="TIME", help="Time for all folds together. Default: 10m.")
     ] = None,
     recipe_file: Annotated[
         Path | None, typer.Option("--recipe", metavar="FILE", help="Recipe to start from (YAML).")

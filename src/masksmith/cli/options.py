@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -89,6 +90,11 @@ def free_bytes(size: str) -> int:
             remedy="give more",
         )
     return int(wanted) - taken
+
+
+def listed(given: Sequence[str]) -> list[str]:
+    """The names in an option that may be repeated and that may have several with commas, each once."""
+    return list(dict.fromkeys(word.strip() for word in ",".join(given).split(",") if word.strip()))
 
 
 def data_settings(

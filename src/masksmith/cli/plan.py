@@ -24,7 +24,7 @@ def command(
         typer.Option("-o", "--output", metavar="FILE", help="Write the plan as a recipe for train --recipe (YAML)."),
     ] = None,
     budget: Annotated[
-        str | None, typer.Option("--budget", metavar="TIME", help="Time to train for, as 90s, 5m, 2h. [default: 10m]")
+        str | None, typer.Option("--budget", metavar="TIME", help="Time to train for, as 90s, 5m, 2h. Default: 10m.")
     ] = None,
     recipe_file: Annotated[
         Path | None, typer.Option("--recipe", metavar="FILE", help="Recipe to start from (YAML).")

@@ -35,8 +35,12 @@ _Pictures = Annotated[
 ]
 _Output = Annotated[Path | None, typer.Option("-o", "--output", metavar="DIR", help="Folder for what is written.")]
 _Save = Annotated[
-    str,
-    typer.Option("--save", metavar="WHAT", help="Comma-separated names of outputs; the page Outputs lists them all."),
+    list[str] | None,
+    typer.Option(
+        "--save",
+        metavar="WHAT",
+        help="Comma-separated names of outputs, repeatable; the page Outputs lists them all. Default: mask,overlay.",
+    ),
 ]
 _Recursive = Annotated[
     bool, typer.Option("--recursive", help="Search folders inside folders too; the tree is kept below DIR.")
@@ -96,7 +100,7 @@ def command(
     run: options.RunFolder,
     pictures: _Pictures,
     output: _Output = None,
-    save: _Save = "mask,overlay",
+    save: _Save = None,
     recursive: _Recursive = False,
     every: _Every = 1,
     skip_existing: _Skip = False,
@@ -126,7 +130,8 @@ def command(
         raise InputError(
             where="-o/--output", expected="a folder for the masks", received="none", remedy="give one, as in -o masks"
         )
-    words, part, shaping = _words(save, skip_existing), _part(shard), _shaping(simplify, min_area, instances)
+    words = _words(save or ["mask,overlay"], skip_existing)
+    part, shaping = _part(shard), _shaping(simplify, min_area, instances)
     if skip_existing and overwrite:
         raise _contradiction("--skip-existing and --overwrite")
 
@@ -225,7 +230,8 @@ def _tell_seams(loaded: Answering, chosen: Chosen, answer: Prediction | InputErr
     """Say once, of the first picture that is cut, what windows change that fade into each other; whether it was."""
     if isinstance(answer, InputError):
         return False
-    share = loaded.difference(loaded.model.preprocessing.conform(answer.pixels_HWC, chosen.shown))
+    conforming = loaded.model.preprocessing.conform(answer.pixels_HWC, chosen.shown, answer.valid_HW)
+    share = loaded.difference(conforming)
     if share is None:
         return False
     shown.message(
@@ -268,11 +274,11 @@ def _signals(shown: object) -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def _words(save: str, skip_existing: bool) -> list[str]:
+def _words(save: Sequence[str], skip_existing: bool) -> list[str]:
     from masksmith.outputs import COLLECTED, WORDS
 
-    words = list(dict.fromkeys(word.strip() for word in save.split(",") if word.strip()))
-    for word in words or [save]:
+    words = options.listed(save)
+    for word in words or [",".join(save)]:
         if word not in WORDS:
             raise unknown_name("output", word, WORDS, where="--save")
         if skip_existing and word in COLLECTED:  # it would hold only what was left to do

@@ -58,7 +58,7 @@ def command(
     """Answer for pictures over HTTP until a signal comes. The page is at the printed address."""
     from masksmith import recipe
 
-    deadline_s = recipe.seconds(deadline)
+    deadline_s = recipe.seconds(deadline, f"--deadline {deadline}")
     token = None if token_file is None else _read_token(token_file)
     try:
         from masksmith.service.server import Server

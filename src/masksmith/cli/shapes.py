@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import Annotated
 
@@ -24,6 +25,6 @@ def command(
 
     folder = drawings.write(out, count=count, size=size, num_classes=classes, seed=seed, overwrite=overwrite)
     show.console().print(
-        f"{count} pictures of {size}×{size} pixels with masks in {folder}\nNext: masksmith train {folder} -o runs/shapes",
+        f"{count} pictures of {size}×{size} pixels with masks in {folder}\nNext: masksmith train {shlex.quote(str(folder))} -o runs/shapes",
         markup=False,
     )

@@ -28,7 +28,7 @@ def command(
     output: Annotated[Path | None, typer.Option("-o", "--output", metavar="RUN", help="Run folder to make.")] = None,
     budget: Annotated[
         str | None,
-        typer.Option("--budget", metavar="TIME", help="Time to train for, such as 90s, 5m, 2h. [default: 10m]"),
+        typer.Option("--budget", metavar="TIME", help="Time to train for, such as 90s, 5m, 2h. Default: 10m."),
     ] = None,
     epochs: Annotated[
         str | None, typer.Option("--epochs", metavar="N", help="Length in epochs, in place of a budget.")

@@ -84,9 +84,10 @@ def _next(run: Run, measured: Figures) -> str:
         ((f, n) for f, n in zip(measured.per_class["iou"], measured.classes, strict=True) if f is not None),
         default=None,
     )
-    steps = run.read_recipe().steps or 0
     advice = f"The weakest class is **{weakest[1]}** (IoU {weakest[0]:.3f}).\n" if weakest else ""
     place, recipe_file = (shlex.quote(str(path)) for path in (run.path, run.path / "recipe.yaml"))
+    chosen = run.read_recipe()
+    data = "" if chosen.data.images else " DATA"  # of which the recipe knows where its pictures are
     has_test = any(p.split == "test" for p in run.read_dataset().pairs)
     return f"""# What next
 
@@ -102,11 +103,11 @@ Segment pictures of any size:
 
 Train on from here, twice as long:
 
-    masksmith train -o {place} --resume steps={2 * steps}
+    masksmith train -o {place} --resume steps={2 * (chosen.steps or 0)}
 
-Repeat this training exactly, in another folder:
+Repeat this training in another folder; a --from that it was started with is to be given too:
 
-    masksmith train DATA -o ANOTHER --recipe {recipe_file}
+    masksmith train{data} -o ANOTHER --recipe {recipe_file}
 
 In Python:
 
