@@ -12,7 +12,7 @@ from PIL import Image
 from exports.runs import write_run
 from helpers import write_image
 from masksmith.cli import main
-from masksmith.errors import DataError, EnvironmentFault, RunError
+from masksmith.errors import DataError, EnvironmentFault, RecipeError, RunError
 from masksmith.events import Listener
 from masksmith.exports import writing
 from masksmith.exports.writing import Written
@@ -99,3 +99,11 @@ def test_what_is_none_of_ours_is_refused(written: dict[str, Written], tmp_path: 
         exported.load(tmp_path / "nothing.onnx")
     with pytest.raises(EnvironmentFault, match="device=cuda"):
         exported.load(written["onnx"].path, device="cuda")
+
+
+@pytest.mark.parametrize("precision", ["bf16", "fp16", "nonsense"])
+def test_it_computes_in_single_precision_alone(written: dict[str, Written], precision: str) -> None:
+    path = written["onnx"].path
+    with pytest.raises(RecipeError, match=f"precision={precision}: expected auto or fp32"):
+        segmenter.load(path, precision=precision)
+    assert segmenter.load(path, precision="fp32").identity == segmenter.load(path).identity

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TypeVar
+from weakref import WeakSet
 
 import numpy as np
 import numpy.typing as npt
@@ -16,7 +17,7 @@ import torch
 from helpers import write_image
 from masksmith.classes import ClassTable, make_entries
 from masksmith.data.preprocessing import Preprocessing
-from masksmith.inference import runtimes
+from masksmith.inference import lanes, runtimes
 from masksmith.inference.lanes import Closed, Lanes, of
 from masksmith.inference.prediction import Prediction
 from masksmith.inference.runtimes import Setup
@@ -32,7 +33,8 @@ ARGUMENTS: dict[str, Any] = {"in_channels": 3, "num_classes": 2, "depth": 2, "wi
 
 
 @pytest.fixture(autouse=True)
-def threads() -> Iterator[None]:
+def threads(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setattr(lanes, "_AT_WORK", WeakSet())  # others that were left open know of fewer threads
     before = torch.get_num_threads()
     torch.set_num_threads(8)
     yield
@@ -195,3 +197,30 @@ def test_a_runtime_answers_in_threads_of_any_number(name: str) -> None:
     for one, other in zip(found, wanted * 3, strict=True):
         assert one.shape == other.shape
         assert np.abs(one - other).max() < 1e-6
+
+
+def test_those_that_begin_while_others_work_know_of_all_threads() -> None:
+    first = Lanes(4)
+    for _ in range(4):
+        first.expect()
+
+    def second() -> tuple[int, int, int]:
+        """In a thread that begins with the share that was given last."""
+        share = torch.get_num_threads()
+        lanes = Lanes(4)
+        lanes.expect()
+        with lanes.turn(alone=False):
+            seen = torch.get_num_threads()
+        first.close()
+        lanes.close()
+        return share, lanes.threads, seen
+
+    def begun() -> None:
+        with first.turn(alone=False):
+            pass
+
+    elsewhere(begun)
+    assert elsewhere(second) == (2, 8, 8)
+    assert elsewhere(torch.get_num_threads) == 8
+    torch.set_num_threads(3)
+    assert Lanes().threads == 3  # nothing of them is kept

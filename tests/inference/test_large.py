@@ -16,6 +16,7 @@ from masksmith.classes import ClassTable, make_entries
 from masksmith.data.preprocessing import Preprocessing
 from masksmith.errors import DataError, EnvironmentFault, InputError
 from masksmith.inference.large import segment_large
+from masksmith.inference.prediction import Prediction
 from masksmith.inference.segmenter import Segmenter
 from masksmith.inference.tiling import Tiling
 from masksmith.modelfile import ModelFile
@@ -85,6 +86,22 @@ def test_what_the_picture_says_is_nothing_is_nothing_in_the_mask(tmp_path: Path)
     mask = tifffile.imread(tmp_path / "m.tif")
     np.testing.assert_array_equal(mask == 255, ~expected)
     assert sum(shares.values()) == pytest.approx(1)
+
+
+def test_what_is_nothing_is_the_mean_to_the_network_however_the_picture_is_read(tmp_path: Path) -> None:
+    pixels, made = noise(90, 80), segmenter()
+    pixels[20:50, 40:80] = 7
+    path = geotiff(tmp_path / "p.tif", pixels, nodata=7)
+    valid = images.read(path).valid_HW
+    assert valid is not None
+    wanted = made.segment(np.where(valid[..., None], pixels, np.uint8(120)))  # the mean of the training
+    assert np.abs(wanted.probabilities_KHW - made.segment(pixels).probabilities_KHW)[:, valid].max() > 0.001
+    for found in (made.segment(path), next(made.segment_many([path]))[1]):
+        assert isinstance(found, Prediction)
+        np.testing.assert_array_equal(found.probabilities_KHW, wanted.probabilities_KHW)
+        np.testing.assert_array_equal(found.pixels_HWC, pixels)
+    segment_large(made, path, tmp_path / "m.tif")
+    np.testing.assert_array_equal(tifffile.imread(tmp_path / "m.tif")[valid], wanted.mask_HW[valid])
 
 
 @pytest.mark.parametrize("norm", [None, "instance"])

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+import tifffile
 import torch
 from PIL import Image
 
@@ -103,6 +105,42 @@ def test_five_channels_of_16_bits(tmp_path: Path) -> None:
     np.testing.assert_array_equal(ours.segment(path).probabilities_KHW, ours.segment(pixels).probabilities_KHW)
 
 
+def test_the_byte_order_of_another_machine(tmp_path: Path) -> None:
+    pixels, ours = noise(12, 13, dtype="uint16"), segmenter(channels=1, dtype="uint16")
+    tifffile.imwrite(tmp_path / "p.tif", pixels, byteorder=">")
+    wanted = ours.segment(pixels)
+    with Image.open(tmp_path / "p.tif") as picture:
+        assert picture.mode == "I;16B"
+        for image in (pixels.astype(">u2"), pixels.astype("<u2"), picture):
+            np.testing.assert_array_equal(ours.segment(image).probabilities_KHW, wanted.probabilities_KHW)
+
+
+def test_single_precision_whatever_the_caller_has_torch_make() -> None:
+    wanted = segmenter().segment(noise(9, 9, 3)).probabilities_KHW
+    made = model()
+    torch.set_default_dtype(torch.float64)
+    try:
+        found = Segmenter(made, device="cpu", precision="fp32").segment(noise(9, 9, 3)).probabilities_KHW
+    finally:
+        torch.set_default_dtype(torch.float32)
+    np.testing.assert_array_equal(found, wanted)
+
+
+@pytest.mark.parametrize("most_bytes", [-1, 0, 0.5, float("nan"), float("inf"), "2e9", None])
+def test_room_for_windows_that_is_none_is_refused(tmp_path: Path, most_bytes: Any) -> None:  # noqa: ANN401
+    modelfile.write(tmp_path / "model.safetensors", model())
+    for runs in (tmp_path, [tmp_path, tmp_path]):
+        with pytest.raises(InputError, match=f"most_bytes: expected a whole number of bytes.*{most_bytes!r}"):
+            masksmith.load(runs, device="cpu", most_bytes=most_bytes)
+
+
+def test_room_for_windows_as_a_whole_float(tmp_path: Path) -> None:
+    modelfile.write(tmp_path / "model.safetensors", model())
+    for runs in (tmp_path, [tmp_path, tmp_path]):
+        tiles = [masksmith.load(runs, device="cpu", most_bytes=most).tile_px for most in (10**8, 1e8)]  # type: ignore[arg-type]
+        assert tiles[0] == tiles[1]
+
+
 @pytest.mark.parametrize(
     ("image", "word"),
     [
@@ -149,6 +187,12 @@ def test_load_takes_a_file_or_its_folder(tmp_path: Path) -> None:
 def test_missing_device_is_the_machines_fault() -> None:
     with pytest.raises(EnvironmentFault, match=r"a device of this machine: .*cpu"):
         Segmenter(model(), device="cuda")
+
+
+def test_a_precision_that_is_none_is_refused(tmp_path: Path) -> None:
+    modelfile.write(tmp_path / "model.safetensors", model())
+    with pytest.raises(InputError, match=r'precision=bfloat16: .*did you mean "bf16"'):
+        masksmith.load(tmp_path, device="cpu", precision="bfloat16")
 
 
 def test_choose_takes_the_most_probable() -> None:

@@ -127,7 +127,7 @@ def test_what_it_does_not_start_with(run: Path, tmp_path: Path, capfd: Capture) 
     assert "no such file" in refused([str(tmp_path / "none"), "--port", "0"], 2, capfd)
     assert "runtime" in refused([str(run), "--port", "0", "--runtime", "torhc"], 2, capfd)
     assert "one device" in refused([str(run), "--port", "0", "--device", "cpu,cpu"], 2, capfd)
-    assert "time" in refused([str(run), "--deadline", "soon"], 2, capfd)
+    assert "--deadline soon: expected a time" in refused([str(run), "--deadline", "soon"], 2, capfd)
     assert "RUN" in refused([], 2, capfd)
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])

@@ -13,6 +13,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from masksmith.images.opening import opened
+
 _SCAN, _END = b"\xff\xda", b"\xff\xd9"
 # Bits that are decoded to something else than grey; without 0xFF, which would begin a mark.
 _FILLING = bytes(range(1, 97))
@@ -34,9 +36,7 @@ def check_whole(path: Path, image: Image.Image) -> None:
         return
     with (
         suppress(OSError, SyntaxError),
-        Image.open(  # what cannot be filled tells nothing
-            io.BytesIO(content[:end] + _FILLING + content[end:]), formats=("JPEG",)
-        ) as again,
+        opened(io.BytesIO(content[:end] + _FILLING + content[end:]), ("JPEG",)) as again,  # else it tells nothing
     ):
         if not np.array_equal(np.asarray(again), np.asarray(image)):
             raise ValueError("its data end before its last row")

@@ -11,16 +11,12 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from PIL import Image, ImageFile
+from PIL import Image
 
 from masksmith.errors import DataError
 from masksmith.images import bmp, jpeg, png
+from masksmith.images.opening import opened
 from masksmith.images.picture import TURNED, U8, Header, Mask, Picture, Pixels, upright, valid_pixels
-
-# Decompression bombs are stopped by our own limit on pixels, before decoding (images/reading).
-Image.MAX_IMAGE_PIXELS = None
-# A truncated file is an error, never a picture that ends in grey.
-ImageFile.LOAD_TRUNCATED_IMAGES = False
 
 # What is decoded whatever the file's name says. Pillow knows more, but some of it starts other
 # programs (EPS) and some is read better elsewhere (TIFF).
@@ -59,7 +55,7 @@ _WITH_ALPHA = {"LA", "La", "PA", "RGBA", "RGBa"}
 
 def read_header(path: Path) -> Header:
     """Size, channels and dtype, upright."""
-    with Image.open(path, formats=_KINDS) as image:
+    with opened(path, _KINDS) as image:
         width, height = image.size
         if _orientation(image, path) in TURNED:
             height, width = width, height
@@ -72,13 +68,13 @@ def read_header(path: Path) -> Header:
 def read(path: Path) -> Picture:
     """All pixels, upright; Pillow raises whatever it raises about broken files."""
     png.check_room(path)
-    with Image.open(path, formats=_KINDS) as image:
+    with opened(path, _KINDS) as image:
         # Telephones keep a preview or a depth map behind a photograph (MPO); the first is the photograph.
-        if image.format != "MPO" and getattr(image, "n_frames", 1) > 1:
+        if image.format != "MPO" and (frames := getattr(image, "n_frames", 1)) > 1:
             raise DataError(
                 where=path,
                 expected="one picture",
-                received=f"an animation of {image.n_frames} frames",
+                received=f"an animation of {frames} frames",
                 remedy="save each frame as a file of its own",
             )
         orientation = _orientation(image, path)
@@ -101,7 +97,7 @@ def read(path: Path) -> Picture:
 
 def is_turned(path: Path) -> bool:
     """Whether an EXIF orientation turns or mirrors the pixels as stored."""
-    with Image.open(path, formats=_KINDS) as image:
+    with opened(path, _KINDS) as image:
         return 2 <= _orientation(image, path) <= 8
 
 

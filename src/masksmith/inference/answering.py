@@ -130,7 +130,8 @@ class Answering(ABC):
     def segment_picture(self, picture: Picture, source: Path | None = None) -> Prediction:
         """Segment what ``masksmith.images`` has read from ``source``; errors as of :meth:`segment`."""
         pixels_HWC = picture.pixels_HWC
-        probabilities = self.probabilities(self.model.preprocessing.conform(pixels_HWC, source or "image"))
+        conforming = self.model.preprocessing.conform(pixels_HWC, source or "image", picture.valid_HW)
+        probabilities = self.probabilities(conforming)
         return Prediction(
             choose(probabilities, overlapping=self.model.table.overlapping),
             probabilities,
@@ -203,4 +204,6 @@ def _as_array(image: Any) -> npt.NDArray[np.generic]:  # noqa: ANN401 - see segm
             received=f"an array of shape {image.shape}" if isinstance(image, np.ndarray) else type(image).__name__,
             remedy="convert it first",
         )
-    return image if image.ndim == 3 else image[..., None]
+    # Another machine's byte order says nothing else.
+    pixels: npt.NDArray[np.generic] = image.astype(image.dtype.newbyteorder("="), copy=False)
+    return pixels if pixels.ndim == 3 else pixels[..., None]

@@ -128,7 +128,7 @@ def load(
         EnvironmentFault: no such device.
     """
     paths = [path for run in runs for path in (_trained_folds(run) if is_ensemble(run) else [run])]
-    share = most_bytes // max(1, len(paths))  # each holds a window at a time
+    share = max(1, tiling.room(most_bytes) // max(1, len(paths)))  # each holds a window at a time
     one = segmenter.load_member
     return Ensemble([one(path, device=device, precision=precision, tta=tta, most_bytes=share) for path in paths])
 

@@ -17,8 +17,8 @@ from torch import Tensor
 from masksmith import files
 from masksmith.classes import ClassTable, Encoding, Entry
 from masksmith.data.preprocessing import Preprocessing
-from masksmith.errors import EnvironmentFault, RunError
-from masksmith.inference import tiler
+from masksmith.errors import EnvironmentFault, RecipeError, RunError
+from masksmith.inference import tiler, tiling
 from masksmith.inference.runtimes import fault, ort
 from masksmith.inference.runtimes.threads import PerThreads
 from masksmith.inference.segmenter import Segmenter
@@ -119,11 +119,19 @@ class Exported(Segmenter):
         return found[..., inside : height - inside, inside : width - inside]
 
 
-def load(path: Path, *, device: str = "auto", tta: str = "none", most_bytes: int = MAX_WINDOW_BYTES) -> Exported:
+def load(
+    path: Path,
+    *,
+    device: str = "auto",
+    precision: str = "auto",
+    tta: str = "none",
+    most_bytes: int = MAX_WINDOW_BYTES,
+) -> Exported:
     """The file, ready to segment; arguments as of :class:`Segmenter`.
 
     Raises:
         RunError: not there, not one of ours, damaged, or made for another interface.
+        RecipeError: another precision than single is asked for.
         EnvironmentFault: onnx or ONNX Runtime is not installed, or another device than the processor is asked for.
     """
     if device not in ("auto", "cpu"):
@@ -133,6 +141,14 @@ def load(path: Path, *, device: str = "auto", tta: str = "none", most_bytes: int
             received=device,
             remedy="give the run in place of the file",
         )
+    if precision not in ("auto", "fp32"):
+        raise RecipeError(
+            where=f"precision={precision}",
+            expected="auto or fp32, which an exported file computes in",
+            received=precision,
+            remedy="leave it at auto, or give the run in place of the file",
+        )
+    room = tiling.room(most_bytes)
     if not path.is_file():
         raise RunError(
             where=path,
@@ -145,7 +161,7 @@ def load(path: Path, *, device: str = "auto", tta: str = "none", most_bytes: int
         says = json.loads(stated(content))
         if says["target"] not in _TARGETS:
             raise ValueError(f"one of the target {says['target']}")
-        return Exported(says, ort.sessions(content), tta=tta, most_bytes=most_bytes)
+        return Exported(says, ort.sessions(content), tta=tta, most_bytes=room)
     except ImportError as error:
         raise EnvironmentFault(
             where=path,

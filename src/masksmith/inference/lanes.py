@@ -12,6 +12,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from weakref import WeakSet
 
 import torch
 
@@ -23,12 +24,18 @@ class Closed(Exception):
     """Raised in place of a turn when nobody waits for answers any more."""
 
 
+# Those that have given a thread its share and are not closed: while there are any, PyTorch itself tells the share.
+_AT_WORK: WeakSet[Lanes] = WeakSet()
+# One that a collected loop may close while its own thread counts.
+_COUNTING = threading.RLock()
+
+
 class Lanes:
     """Shares the threads that PyTorch has here among the pictures that are being answered for."""
 
     def __init__(self, most: int = MAX_LANES) -> None:
         """At most ``most`` pictures at a time, and as many as there are threads."""
-        self.threads = torch.get_num_threads()
+        self.threads = _all_threads()
         self.most = min(self.threads, most)
         self._expected = 0
         self._at_work = 0
@@ -78,19 +85,33 @@ class Lanes:
     def shares(self) -> Iterator[int]:
         """Each number of threads that a picture may have; the calling thread has it until the next is asked for."""
         for threads in sorted({max(1, self.threads // wanted) for wanted in range(1, self.most + 1)}):
-            torch.set_num_threads(threads)
+            self._give(threads)
             yield threads
 
     def close(self) -> None:
         """Give no more turns; threads that begin from now on have all of the threads again."""
-        with self._changed:
+        with self._changed, _COUNTING:
             self._is_closed = True
+            _AT_WORK.discard(self)
             torch.set_num_threads(self.threads)
 
     def _have(self, threads: int) -> None:
         if self._is_closed:
             raise Closed
-        torch.set_num_threads(threads)
+        self._give(threads)
+
+    def _give(self, threads: int) -> None:
+        with _COUNTING:
+            _AT_WORK.add(self)
+            torch.set_num_threads(threads)
+
+
+def _all_threads() -> int:
+    """The threads that PyTorch has where none are shared, also in a thread that begins while others share them."""
+    with _COUNTING:
+        for lanes in _AT_WORK:
+            return lanes.threads
+        return torch.get_num_threads()
 
 
 def of(device: str, runtime: str) -> Lanes:

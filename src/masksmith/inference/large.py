@@ -117,7 +117,7 @@ class _Unfinished:
         if found.valid_HW is not None and not found.valid_HW.all():
             with self._lock:  # windows are read by another thread
                 self._invalid.append((y, x, ~found.valid_HW))
-        return self.preprocessing.conform(found.pixels_HWC, self.strips.path)
+        return self.preprocessing.conform(found.pixels_HWC, self.strips.path, found.valid_HW)
 
     def take(self, y: int, x: int, mask_HW: U8) -> None:
         """A finished part. Parts come row by row, so that one that begins lower ends the row above it."""

@@ -54,6 +54,9 @@ class Segmenter(Answering):
             network: its network, if it is on a device already.
             tta: a name in ``views.VIEWS``: the mean over so many mirror images is the answer.
             most_bytes: what the maps of one window may take in memory.
+
+        Raises:
+            InputError: ``most_bytes`` is no whole number of 1 or more.
         """
         self._model = model
         self.device = probe.device(device) if network is None else next(network.parameters()).device
@@ -62,7 +65,7 @@ class Segmenter(Answering):
         if network is None:
             probe.place(self.network, self.device)
         self.tta = tta
-        self.tiling = tiling.choose(self.network, self.precision, most_bytes)
+        self.tiling = tiling.choose(self.network, self.precision, tiling.room(most_bytes))
         self.quantized: Path | None = None
         """Where its int8 graph lies, if one was made; read when a runtime of it is asked for."""
         self.runtime = "torch"
@@ -180,6 +183,8 @@ def load(
 
     Raises:
         RunError: no run folder, or a damaged one, or runs that do not agree on classes and pixels.
+        InputError: ``most_bytes`` is no whole number of 1 or more.
+        RecipeError: no such precision, or one that an exported file does not compute in.
         EnvironmentFault: no such device.
     """
     from masksmith.inference import team  # which is made of Segmenters
@@ -204,7 +209,7 @@ def load_one(
     if len(paths) != 1 or ensemble.is_ensemble(paths[0]):
         return ensemble.load(paths, device=device, precision=precision, tta=tta, most_bytes=most_bytes)
     if paths[0].suffix.lower() == exported.SUFFIX:
-        return exported.load(paths[0], device=device, tta=tta, most_bytes=most_bytes)
+        return exported.load(paths[0], device=device, precision=precision, tta=tta, most_bytes=most_bytes)
     return load_member(paths[0], device=device, precision=precision, tta=tta, most_bytes=most_bytes)
 
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
+from masksmith.errors import InputError
 from masksmith.models import field
 from masksmith.models.unet import UNet
 
@@ -56,6 +57,25 @@ def choose(network: UNet, precision: str, most_bytes: int) -> Tiling:
     side = max(_SMALLEST_TILE_PX, min(side, _LARGEST_FADED_PX))
     faded = -(-int(side * _FADED) // stride) * stride
     return Tiling(max(side - 2 * faded, 4 * faded) // stride * stride, faded, blend=True)
+
+
+def room(most_bytes: float) -> int:
+    """What windows may take in memory, as a whole number of bytes.
+
+    Raises:
+        InputError: it is none.
+    """
+    try:
+        if int(most_bytes) == most_bytes >= 1:
+            return int(most_bytes)
+    except (OverflowError, TypeError, ValueError):  # endless, no number at all, not-a-number
+        pass
+    raise InputError(
+        where="most_bytes",
+        expected="a whole number of bytes, 1 or more",
+        received=repr(most_bytes),
+        remedy="leave it out, or give it as in most_bytes=2 * 10**9",
+    )
 
 
 def given(network: UNet, usual: Tiling, tile_px: int | None, context_px: int | None) -> Tiling:

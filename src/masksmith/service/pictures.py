@@ -93,7 +93,8 @@ def decode(content: bytes, name: str, model: ModelFile, most_pixels: int) -> Dec
             raise BadRequest(
                 where=name, expected=error.expected, received=error.received, remedy=error.remedy
             ) from cause
-    return Decoded(name, picture, model.preprocessing.conform(picture.pixels_HWC, name), place)
+    conforming = model.preprocessing.conform(picture.pixels_HWC, name, picture.valid_HW)
+    return Decoded(name, picture, conforming, place)
 
 
 @contextmanager

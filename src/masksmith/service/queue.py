@@ -181,6 +181,8 @@ class Line:
         """End the threads; without waiting, what they are at goes on."""
         for pool in (self._network, self._helpers):
             pool.shutdown(wait=wait, cancel_futures=True)
+        if wait:  # nobody is at work any more: the threads are the program's again
+            self.lanes.close()
 
 
 def _make_way() -> None:

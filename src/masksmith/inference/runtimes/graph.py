@@ -100,7 +100,7 @@ class _Inner(nn.Module):
 
 def _export(network: UNet, *, overlapping: bool) -> bytes:
     (batch, height, width), (count, tall, wide) = dynamic_sizes(network)
-    example = torch.zeros(count, network.in_channels, tall, wide)
+    example = torch.zeros(count, network.in_channels, tall, wide, dtype=torch.float32)
     inner = _Inner(network, overlapping=overlapping)
     # What the exporters warn of concerns their own developers.
     with warnings.catch_warnings(), torch.no_grad():

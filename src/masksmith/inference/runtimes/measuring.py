@@ -87,10 +87,10 @@ def made_window(network: UNet, height: int, width: int, batch: int = 1) -> Tenso
     if network.padding == "valid":
         height, width = (_exact(network, side) for side in (height, width))
     generator = torch.Generator().manual_seed(0)
-    x_BCHW = torch.zeros(batch, network.in_channels, height, width)
+    x_BCHW = torch.zeros(batch, network.in_channels, height, width, dtype=torch.float32)
     for scale in _SCALES_PX:
         coarse = [-(-side // scale) for side in (height, width)]
-        noise = torch.randn(batch, network.in_channels, *coarse, generator=generator)
+        noise = torch.randn(batch, network.in_channels, *coarse, generator=generator, dtype=torch.float32)
         x_BCHW += F.interpolate(noise, size=(height, width), mode="bilinear") if scale > 1 else noise
     return x_BCHW / math.sqrt(len(_SCALES_PX))
 
