@@ -70,17 +70,24 @@ def test_what_lies_to_the_right_is_not_mirrored(folder: Path) -> None:
     assert made.recipe.augment.flip == "none"
 
 
-def twins(folder: Path, axis: int, lean: float, spread: float, count: int = 24) -> Path:
-    """Two small classes of one look, so far to either side of the middle along an axis, give or take ``spread``."""
+def twins(
+    folder: Path, axis: int, lean: float, spread: float, count: int = 24, second: int = 160, half: int = 2
+) -> Path:
+    """Two small classes, so far to either side of the middle along an axis, give or take ``spread``.
+
+    They look the same, unless the brightness or the size of the second says otherwise.
+    """
     rng = np.random.default_rng(0)
     for number in range(count):
         mask = np.zeros((64, 64), np.uint8)
         for value, side in ((1, -1), (2, 1)):
             center = 0.5 + rng.uniform(-0.3, 0.3, 2)
             center[axis] = 0.5 + side * lean + rng.uniform(-spread, spread)
-            top, left = (int(np.clip(round(c * 64) - 2, 0, 60)) for c in center)
-            mask[top : top + 4, left : left + 4] = value
-        picture = np.clip(60 + 100 * (mask[..., None] > 0) + rng.integers(-12, 13, (64, 64, 3)), 0, 255)
+            around = 2 if value == 1 else half
+            top, left = (int(np.clip(round(c * 64) - around, 0, 64 - 2 * around)) for c in center)
+            mask[top : top + 2 * around, left : left + 2 * around] = value
+        grey = np.array([60, 160, second])[mask]
+        picture = np.clip(grey[..., None] + rng.integers(-12, 13, (64, 64, 3)), 0, 255)
         write_image(folder / "images" / f"{number:02}.png", picture.astype(np.uint8))
         write_image(folder / "masks" / f"{number:02}.png", mask)
     return folder
@@ -96,6 +103,11 @@ def test_small_classes_that_a_mirror_would_exchange_are_not_mirrored(folder: Pat
 def test_classes_that_often_lie_at_opposite_sides_are_mirrored_all_the_same(folder: Path) -> None:
     assert planned(twins(folder / "often", 1, 0.15, 0.3, count=48)).recipe.augment.flip == "all"
     assert planned(twins(folder / "few", 1, 0.15, 0.05, count=7)).recipe.augment.flip == "all"
+
+
+@pytest.mark.parametrize("unlike", [{"second": 180}, {"half": 4}])
+def test_classes_at_opposite_sides_that_do_not_look_alike_are_mirrored(folder: Path, unlike: dict[str, int]) -> None:
+    assert planned(twins(folder, 1, 0.15, 0.05, **unlike)).recipe.augment.flip == "all"
 
 
 def partly_labelled(folder: Path) -> Path:

@@ -23,15 +23,24 @@ from masksmith.recipe import DataSettings
 SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
 
 
-@pytest.fixture
-def shown() -> Iterator[Show]:
-    """Listens to signals; afterwards they mean what they meant before."""
+@pytest.fixture(autouse=True)
+def heard() -> Iterator[None]:
+    """No signal is ignored here or in a child, as under nohup it would be; afterwards all mean what they did."""
     before = {number: signal.getsignal(number) for number in SIGNALS}
-    made = Show(quiet=False)
-    made.stop_on_signals()
-    yield made
+    for number, handler in before.items():
+        if handler is signal.SIG_IGN:
+            signal.signal(number, signal.default_int_handler if number is signal.SIGINT else signal.SIG_DFL)
+    yield
     for number, handler in before.items():
         signal.signal(number, handler)
+
+
+@pytest.fixture
+def shown(heard: None) -> Show:
+    """Listens to signals."""
+    made = Show(quiet=False)
+    made.stop_on_signals()
+    return made
 
 
 @pytest.mark.parametrize("number", SIGNALS)

@@ -6,6 +6,7 @@ from numbers that were measured and told with its reason.
 
 from __future__ import annotations
 
+import itertools
 import math
 import os
 from collections.abc import Callable, Mapping
@@ -16,7 +17,7 @@ import yaml
 
 from masksmith import losses
 from masksmith.classes import ClassTable
-from masksmith.data.fingerprint import Fingerprint
+from masksmith.data.fingerprint import ClassFacts, Fingerprint
 from masksmith.errors import listed
 from masksmith.models import presets
 from masksmith.planning import probe
@@ -59,11 +60,15 @@ _MOSTLY_IGNORED = 0.5
 # (Measured: street scenes 0.23; cells, membranes and aerial pictures 0.01 at most.)
 _STANDARD_ERRORS = 4.0
 _LEAST_LEAN = (0.03, 0.06)
-# However small, classes that keep to opposite sides are told apart by nothing but the side, as left and right
-# kidney: off the middle by this share, and by more than they differ from picture to picture (cars are often
-# at the right of a street, and may be mirrored). Of fewer pictures that may be chance.
+# However small, classes that look alike and keep to opposite sides are told apart by nothing but the side, as left
+# and right kidney: off the middle by this share, and by more than they differ from picture to picture (cars are often
+# at the right of a street, and may be mirrored). Of fewer pictures that may be chance; in sections of one piece of
+# tissue, which are no pictures of their own, classes of different looks lie at opposite sides by chance (VNC).
 _LEAST_OPPOSITE_LEAN = 0.05
 _FEWEST_HOLDERS = 8
+# Alike: sizes within this factor, brightness within this share of its deviation.
+_ALIKE_RATIO = 2.0
+_ALIKE_DEVIATIONS = 0.5
 
 
 @dataclass(frozen=True)
@@ -185,17 +190,29 @@ def _lean(known: Known, axis: int) -> tuple[float, str, str]:
 
 
 def _opposite(known: Known, axis: int) -> tuple[str, str] | None:
-    """The classes that keep furthest to opposite sides (upper or left, lower or right); None where no two do."""
+    """Two classes that keep to opposite sides (upper or left, lower or right) and look alike; None where no two do."""
     leans = []
     for k, (name, facts) in enumerate(zip(known.table.names, known.fingerprint.classes, strict=True)):
         pictures = sum(counts[k] for counts in known.fingerprint.class_pictures.values())
         lean, error = facts.lean[axis], facts.lean_error[axis]
         spread = error * math.sqrt(pictures)
         if pictures >= _FEWEST_HOLDERS and abs(lean) > max(_LEAST_OPPOSITE_LEAN, _STANDARD_ERRORS * error, spread):
-            leans.append((lean, name))
-    if not leans or min(leans)[0] > 0 or max(leans)[0] < 0:
-        return None
-    return min(leans)[1], max(leans)[1]
+            leans.append((lean, name, facts))
+    for (low, name, one), (high, other, two) in itertools.combinations(sorted(leans, key=lambda lean: lean[:2]), 2):
+        if low < 0 < high and _alike(one, two):
+            return name, other
+    return None
+
+
+def _alike(one: ClassFacts, two: ClassFacts) -> bool:
+    """Whether the things of two classes are of about one size, width and brightness."""
+    sizes = (one.thing_area_px, two.thing_area_px), (one.width_px, two.width_px)
+    if any(max(pair) > _ALIKE_RATIO * min(pair) for pair in sizes):
+        return False
+    if not one.mean_C or len(one.mean_C) != len(two.mean_C):
+        return False
+    bands = zip(one.mean_C, two.mean_C, one.std_C, two.std_C, strict=True)
+    return all(abs(m - n) <= _ALIKE_DEVIATIONS * max(s, t) for m, n, s, t in bands)
 
 
 def _scale(known: Known) -> tuple[object, str]:
