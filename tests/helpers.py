@@ -1,13 +1,18 @@
-"""Made data for the tests: pictures of coloured rectangles, with masks that agree to the pixel."""
+"""What tests of several rooms share: made data, with masks that agree to the pixel, and the program run as a user."""
 
 from __future__ import annotations
 
+import os
+import shutil
+import subprocess
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 import cv2
 import numpy as np
 import numpy.typing as npt
+import pytest
 import tifffile
 
 U8 = npt.NDArray[np.uint8]
@@ -71,3 +76,21 @@ def write_set(
             write_image(root / part / "images" / (name + ending), picture)
             write_image(root / part / "masks" / f"{name}.png", mask)
     return root
+
+
+def check_without(data: Path, shut: Path) -> subprocess.CompletedProcess[str]:
+    """What ``masksmith check`` says of the data set while one of its folders may not be listed."""
+    words = [sys.executable, "-m", "masksmith", "check", str(data)]
+    if not hasattr(os, "geteuid"):
+        pytest.skip("permissions of POSIX")
+    if not os.geteuid():  # the administrator may list any folder
+        setpriv = shutil.which("setpriv")
+        if setpriv is None:
+            pytest.skip("needs setpriv, to give up the administrator's rights")
+        gone = "-dac_override,-dac_read_search"
+        words = [setpriv, f"--bounding-set={gone}", f"--inh-caps={gone}", *words]
+    shut.chmod(0)
+    try:
+        return subprocess.run(words, capture_output=True, text=True, check=False)
+    finally:
+        shut.chmod(0o755)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -14,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from helpers import write_set
+from helpers import check_without, write_set
 from masksmith.cli import main
 
 TINY = ["--steps", "1", "crop=32", "batch_size=2", "model.width=4", "model.depth=2", "device=cpu"]
@@ -206,18 +204,7 @@ def test_a_folder_without_permission_is_not_passed_over(tmp_path: Path) -> None:
                 half = np.repeat(np.uint8([[0], [1 if place == "masks" else 90 + number]]), 10, axis=0)
                 cv2.imwrite(str(tmp_path / "data" / place / part / f"{number}.png"), np.tile(half, 20))
     shut = tmp_path / "data" / "images" / "south"
-    words = [sys.executable, "-m", "masksmith", "check", str(tmp_path / "data")]
-    if not os.geteuid():  # the administrator may list any folder
-        setpriv = shutil.which("setpriv")
-        if setpriv is None:
-            pytest.skip("needs setpriv, to give up the administrator's rights")
-        gone = "-dac_override,-dac_read_search"
-        words = [setpriv, f"--bounding-set={gone}", f"--inh-caps={gone}", *words]
-    shut.chmod(0)
-    try:
-        done = subprocess.run(words, capture_output=True, text=True, check=False)
-    finally:
-        shut.chmod(0o755)
+    done = check_without(tmp_path / "data", shut)
     assert done.returncode == 3, done
     assert done.stderr.count("\n") == 1
     assert str(shut) in done.stderr

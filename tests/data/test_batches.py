@@ -34,6 +34,20 @@ def reader(tmp_path: Path) -> PairReader:
     return PairReader(found.part("train"), TABLE, PREPROCESSING)
 
 
+@pytest.fixture
+def decoded(monkeypatch: pytest.MonkeyPatch) -> list[object]:
+    """What was given to each decoding of a picture during the test."""
+    calls: list[object] = []
+    read = images.read_channels
+
+    def counted(*given: object) -> object:
+        calls.append(given)
+        return read(*given)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(images, "read_channels", counted)
+    return calls
+
+
 def batches(reader: PairReader, seed: int = 0, batch_size: int = 4, crop: int = 16, **settings: object) -> Batches:
     return Batches(
         reader, Sampling(tuple(range(5)) * 2, crop, batch_size, seed), AugmentSettings.model_validate(settings)
@@ -174,17 +188,7 @@ def test_focus_draws_its_share_of_crops_around_rare_classes(tmp_path: Path) -> N
     assert held[0.0] <= 12
 
 
-def test_a_crop_around_a_rare_class_decodes_its_picture_once(
-    reader: PairReader, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    decoded: list[object] = []
-    read = images.read_channels
-
-    def counted(*given: object) -> object:
-        decoded.append(given)
-        return read(*given)  # type: ignore[arg-type]
-
-    monkeypatch.setattr(images, "read_channels", counted)
+def test_a_crop_around_a_rare_class_decodes_its_picture_once(reader: PairReader, decoded: list[object]) -> None:
     unkept = PairReader(reader.pairs, TABLE, PREPROCESSING, Room(0))
     made = Batches(unkept, Sampling(tuple(range(5)), 16, 6, 0, Focus(1.0, ((1, (0, 1, 2)),))), AugmentSettings())
     made.batch(0)
@@ -212,15 +216,7 @@ def test_places_are_pixels_of_the_class_spread_over_all(first: int, count: int) 
         assert found[-1] > first + count - 1 - max(1, count // 256)
 
 
-def test_threads_that_want_one_picture_decode_it_once(reader: PairReader, monkeypatch: pytest.MonkeyPatch) -> None:
-    decoded: list[object] = []
-    read = images.read_channels
-
-    def counted(*given: object) -> object:
-        decoded.append(given)
-        return read(*given)  # type: ignore[arg-type]
-
-    monkeypatch.setattr(images, "read_channels", counted)
+def test_threads_that_want_one_picture_decode_it_once(reader: PairReader, decoded: list[object]) -> None:
     with ThreadPoolExecutor(8) as threads:
         first, *others = threads.map(reader.read_valid, [0] * 32)
     assert len(decoded) == 1
