@@ -44,6 +44,36 @@ def test_transparent_pixels_of_a_16_bit_png(tmp_path: Path) -> None:
     np.testing.assert_array_equal(picture.valid_HW, VALID)
 
 
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize(
+    ("ending", "dtype"), [(".png", "uint8"), (".png", "uint16"), (".tif", "uint8"), (".tif", "uint16")]
+)
+def test_transparency_can_be_asked_for_as_a_channel(tmp_path: Path, channels: int, ending: str, dtype: str) -> None:
+    stored = with_opacity(channels, dtype)
+    stored[0, 1] = 0  # where all channels are 0 there is nothing, whatever the last one is called
+    path = tmp_path / f"p{ending}"
+    if ending == ".tif":
+        tifffile.imwrite(path, stored, photometric=["minisblack", "rgb"][channels // 3], planarconfig="contig", extrasamples=["unassalpha"])  # fmt: skip
+    elif channels == 1 and dtype == "uint16":
+        pytest.skip("no library writes 16-bit grey with transparency")
+    elif dtype == "uint16":
+        path.write_bytes(images.encode_png(stored))
+    else:
+        Image.fromarray(stored, mode="LA" if channels == 1 else "RGBA").save(path)
+    header = images.read_header(path)
+    assert (header.channels, header.alpha, header.channels_for(channels + 1)) == (channels, True, channels + 1)
+    assert header.channels_for(channels + 2) == channels
+    whole, part = images.read(path), images.read_window(path, 1, 1, 2, 3)
+    for picture, place in ((whole, np.s_[:]), (part, np.s_[1:3, 1:4]), (whole.crop(images.picture.Window(1, 1, 2, 3)), np.s_[1:3, 1:4])):  # fmt: skip
+        np.testing.assert_array_equal(picture.pixels_HWC, stored[..., :-1][place])
+        np.testing.assert_array_equal(picture.alpha_HW, stored[..., -1][place])
+        assert picture.with_channels(channels) is picture
+        asked = picture.with_channels(channels + 1)
+        np.testing.assert_array_equal(asked.pixels_HWC, stored[place])
+        something = stored[place].any(axis=2)
+        np.testing.assert_array_equal(np.ones_like(something) if asked.valid_HW is None else asked.valid_HW, something)
+
+
 def test_transparent_pixels_of_a_turned_photograph(tmp_path: Path) -> None:
     exif = Image.Exif()
     exif[0x0112] = 6
@@ -56,6 +86,7 @@ def test_transparent_pixels_of_a_turned_photograph(tmp_path: Path) -> None:
         picture = images.read(path)
         assert picture.pixels_HWC.shape == (4, 3, 3)
         np.testing.assert_array_equal(picture.valid_HW, np.rot90(VALID, -1))
+        np.testing.assert_array_equal(picture.alpha_HW, np.rot90(VALID, -1))
 
 
 def test_opaque_pictures_have_none(tmp_path: Path) -> None:

@@ -80,7 +80,7 @@ class PairReader:
     def _decoded(self, index: int) -> tuple[Pixels, Mask, _Valid]:
         pair = self.pairs[index]
         with _naming(pair):
-            picture = images.read_channels(pair.images)
+            picture = images.read_channels(pair.images).with_channels(self.preprocessing.channels)
             pixels = self.preprocessing.conform(picture.pixels_HWC, pair.image, picture.valid_HW)
             mask = labels.read_mask(pair.label, self.table, Grid(pair.image, *pixels.shape[:2]))
             if picture.valid_HW is not None:  # nothing is there to be learnt from

@@ -7,7 +7,7 @@ without being said.
 from __future__ import annotations
 
 import itertools
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -99,9 +99,13 @@ def examine(
     border_px = settings.border if table is None else table.border_px
     dataset = replace(dataset, pairs=tuple(_read_so(p, overlapping, border_px) for p in dataset.pairs))
     seen = scan(dataset.pairs, progress, kept=kept)
-    errors, scans = _gathered(seen)
+    errors, scans, kinds = _gathered(seen)
+    seen.alpha_is_channel = _alpha_is_channel(kinds)
     decision = _decide(scans, seen, dataset, settings, table)
     findings = [*dataset.findings, *errors]
+    if seen.alpha_is_channel:
+        text = "the last channel, which the files call transparency, varies as a measured one does, and is used as one"
+        findings.append(note("band", text, "pictures"))
     if isinstance(decision, Finding):
         findings.append(decision)
         decision = None
@@ -128,11 +132,14 @@ def _read_so(pair: Pair, overlapping: bool, border_px: int) -> Pair:
     return replace(pair, label=replace(pair.label, overlapping=overlapping, border_px=border_px))
 
 
-def _gathered(seen: Scan) -> tuple[list[Finding], list[MaskScan]]:
-    """What could not be read, and what the masks hold."""
+def _gathered(seen: Scan) -> tuple[list[Finding], list[MaskScan], Counter[tuple[int, bool | None]]]:
+    """What could not be read, what the masks hold, and the pictures by channels and by what their transparency is."""
     errors: list[Finding] = []
     scans: list[MaskScan] = []
+    kinds: Counter[tuple[int, bool | None]] = Counter()
     for pair, facts in seen:
+        if facts.picture is not None:
+            kinds[facts.picture.channels, facts.picture.alpha_measured] += 1
         for kind, where, expected, received, remedy in facts.errors:
             at_picture = where in {str(p) for p in pair.images}
             path = Path(where) if at_picture or Path(where).suffix else pair.mask
@@ -141,7 +148,15 @@ def _gathered(seen: Scan) -> tuple[list[Finding], list[MaskScan]]:
             scans.append(facts.mask.scan)
             if len(scans) > 1000:  # a large set never holds them all at once
                 scans = labels.merged(scans)
-    return errors, labels.merged(scans)
+    return errors, labels.merged(scans), kinds
+
+
+def _alpha_is_channel(kinds: Counter[tuple[int, bool | None]]) -> bool:
+    """Whether most pictures have a measured channel in place of transparency."""
+    wanted = {channels + 1 for channels, measured in kinds if measured}
+    # A program that was told what the band is has not called it transparency.
+    like = sum(n for (channels, measured), n in kinds.items() if channels + bool(measured) in wanted)
+    return 2 * like > kinds.total()
 
 
 def _decide(

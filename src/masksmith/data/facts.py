@@ -25,12 +25,15 @@ from masksmith.data.alignment import Alignment
 from masksmith.data.pairing import Pair
 from masksmith.data.things import Things, of_keys, of_layers
 from masksmith.errors import DataError
+from masksmith.images import Picture
 from masksmith.labels import Grid, MaskScan, RawMask
 
 # Keys of a mask whose things are counted; a mask with more is no mask of classes.
 _KEYS_MEASURED = 24
 # What a picture and its own copy in grey have in common.
 _SAME = 0.98
+# What files call transparency is 0 or full nearly everywhere but for soft edges; what is measured takes many values.
+_LEAST_VALUES = 16
 # A picture takes about 20 bytes a pixel while it is looked at. Of those with more values than this
 # (16 million pixels in colour: 1 GB) one thread at a time looks at one.
 _LARGE_VALUES = 3 * 2**24
@@ -63,6 +66,15 @@ class PictureFacts:
     bounds: tuple[float, float, float, float] | None = None
     """Left, bottom, right, top on the earth."""
     epsg: int | None = None
+    alpha_measured: bool | None = None
+    """Whether what the file calls transparency varies as a measured channel does; None where it has none, or that is
+    settled. Until then it is none of the channels, but sums, squares and counts have it as one more, the last."""
+
+    def settled(self, *, alpha_is_channel: bool) -> PictureFacts:
+        """With what the file calls transparency as a channel, or without it."""
+        count = self.channels + alpha_is_channel
+        sums = (self.sum_C[:count], self.square_C[:count], self.count_C[:count])
+        return replace(self, channels=count, sum_C=sums[0], square_C=sums[1], count_C=sums[2], alpha_measured=None)
 
 
 @dataclass(frozen=True)
@@ -105,6 +117,12 @@ class PairFacts:
     errors: list[tuple[str, str, str, str, str]] = field(default_factory=list)
     """(kind, where, expected, received, remedy)."""
 
+    def settled(self, *, alpha_is_channel: bool) -> PairFacts:
+        """As of :meth:`PictureFacts.settled`."""
+        if self.picture is None or self.picture.alpha_measured is None:
+            return self
+        return replace(self, picture=self.picture.settled(alpha_is_channel=alpha_is_channel))
+
 
 def look(pair: Pair) -> PairFacts:
     """Open a picture and its mask; whatever is wrong with the files is in the answer."""
@@ -125,7 +143,9 @@ def _look(pair: Pair) -> PairFacts:
     except DataError as error:
         return PairFacts(None, _mask_alone(pair, errors), [*errors, _row("corrupt", error)])
     grey = signature.grey(pixels)
-    picture = _picture(pair, pixels, seen.valid_HW, grey)
+    picture = _picture(pair, seen, grey)
+    if picture.alpha_measured:
+        pixels = seen.with_channels(picture.channels + 1).pixels_HWC
     raw = _raw_mask(pair, Grid(pair.image, picture.height, picture.width), errors)
     return PairFacts(picture, None if raw is None else _mask(pair, raw, grey, pixels), errors)
 
@@ -161,14 +181,18 @@ def _row(kind: str, error: DataError) -> tuple[str, str, str, str, str]:
     return kind, error.where, error.expected, error.received, error.remedy
 
 
-def _picture(
-    pair: Pair, pixels: npt.NDArray[Any], valid_HW: npt.NDArray[np.bool_] | None, grey: npt.NDArray[np.float32]
-) -> PictureFacts:
+def _picture(pair: Pair, seen: Picture, grey: npt.NDArray[np.float32]) -> PictureFacts:
+    pixels, valid_HW = seen.pixels_HWC, seen.valid_HW
     height, width, channels = pixels.shape
-    counted = pixels if valid_HW is None else pixels[valid_HW][None]
+    counted = _counted(seen)
     low, high, at_low, at_high = _ends(counted)
     place = images.georeference(pair.image)
     total, square, count = sums(counted)
+    measured = None
+    if seen.alpha_HW is not None:
+        alpha = _counted(seen.with_channels(channels + 1))[..., -1:]
+        measured = _is_measured(alpha)
+        total, square, count = (np.append(*both) for both in zip((total, square, count), sums(alpha), strict=True))
     return PictureFacts(
         height,
         width,
@@ -188,7 +212,20 @@ def _picture(
         signature.sketch(pixels).tobytes(),
         None if place is None else place.bounds(),
         None if place is None else place.epsg,
+        measured,
     )
+
+
+def _counted(picture: Picture) -> npt.NDArray[Any]:
+    """The pixels where there is something: (H, W, C), or (1, N, C) where there is nothing in some."""
+    return picture.pixels_HWC if picture.valid_HW is None else picture.pixels_HWC[picture.valid_HW][None]
+
+
+def _is_measured(alpha: npt.NDArray[Any]) -> bool:
+    """Whether most of it lies between nothing and full, at many values."""
+    full = 1 if alpha.dtype.kind == "f" else np.iinfo(alpha.dtype).max
+    between = alpha[(alpha > 0) & (alpha != full)]
+    return 2 * between.size > alpha.size and len(np.unique(between)) >= _LEAST_VALUES
 
 
 def sums(pixels_HWC: npt.NDArray[Any]) -> tuple[npt.NDArray[np.float64], ...]:

@@ -66,6 +66,7 @@ FINDINGS: dict[str, Kind] = {
     "ignore": Kind("note", "what does not count"),
     "classes": Kind("note", "where the class table comes from"),
     "storage": Kind("note", "masks that are stored in several ways"),
+    "band": Kind("note", "a measured channel that the files call transparency"),
     "drawn over": Kind("note", "drawn regions that lie over those of another class"),
     "not compared": Kind("note", "likely copies that were too many to be compared"),
     "split": Kind("note", "how the pictures were split"),

@@ -24,7 +24,7 @@ from masksmith.errors import MasksmithError
 Progress = Callable[[int, int], None]
 
 # Changes with what `facts` measures and keys tell of: what an older version kept is not believed.
-_VERSION = 11
+_VERSION = 12
 # They say where a picture beside them lies, and so what is drawn on it and which others it meets.
 _WORLD_FILES = (".tfw", ".jgw", ".pgw", ".wld")
 # Pairs that wait for a thread, for each thread; more would hold more pictures in memory.
@@ -42,6 +42,8 @@ class Scan:
         self.pairs = pairs
         self.reused = 0
         """Pairs that were known from an earlier scan."""
+        self.alpha_is_channel: bool | None = None
+        """Whether what files call transparency is told as a channel of the pictures; None: as seen in each file."""
         self._memory = _Memory(kept)
         self._keys: list[str] = []
         self._open: dict[int, PairFacts] = {}
@@ -53,7 +55,8 @@ class Scan:
             seen = self._open.get(number) or self._read(number, pair, key)
             if len(self.pairs) <= _KEPT_OPEN:
                 self._open[number] = seen
-            yield pair, seen
+            told = self.alpha_is_channel
+            yield pair, seen if told is None else seen.settled(alpha_is_channel=told)
 
     def _read(self, number: int, pair: Pair, key: str) -> PairFacts:
         stored = self._others.get(number) or self._memory.get(key)

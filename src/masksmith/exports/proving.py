@@ -81,12 +81,13 @@ class Cases:
 def of_run(run: Path, source: Source, square_px: int | None = None) -> Cases:
     """Parts of the run's validation pictures, or made pictures where they are gone."""
     found: list[Pixels] = []
+    channels = source.model.preprocessing.channels
     try:
         dataset = Run(run).read_dataset()
         for pair in dataset.part("val") or dataset.pairs:
             header = images.read_channels_header(pair.images)
             if header.height * header.width <= _MOST_PIXELS:
-                found.append(images.read_channels(pair.images).pixels_HWC)
+                found.append(images.read_channels(pair.images).with_channels(channels).pixels_HWC)
             if len(found) == 2:
                 break
         return of_pictures(found, source, square_px, "validation pictures")
@@ -100,7 +101,8 @@ def of_files(paths: Sequence[Path], source: Source, square_px: int | None = None
     Raises:
         DataError: they cannot be read, or are not as those of the training.
     """
-    found = [images.read(path).pixels_HWC for path in paths[:2]]
+    channels = source.model.preprocessing.channels
+    found = [images.read(path).with_channels(channels).pixels_HWC for path in paths[:2]]
     return of_pictures(found, source, square_px, "given pictures")
 
 

@@ -36,6 +36,8 @@ def read_channels_header(paths: Sequence[Path]) -> Header:
     if not paths:
         raise ValueError("a picture needs one file or more")
     headers = [read_header(path) for path in paths]
+    if len(paths) == 1:
+        return headers[0]
     first = headers[0]
     for path, header in zip(paths[1:], headers[1:], strict=True):
         if (header.height, header.width, header.dtype) != (first.height, first.width, first.dtype):

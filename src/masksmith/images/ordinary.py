@@ -59,10 +59,10 @@ def read_header(path: Path) -> Header:
         width, height = image.size
         if _orientation(image, path) in TURNED:
             height, width = width, height
-        bits, channels = _png_depth(path)
+        bits, channels, alpha = _png_depth(path)
         if bits == 16:
-            return Header(height, width, channels, "uint16")
-        return Header(height, width, _MODES.get(image.mode, 3), "uint8")
+            return Header(height, width, channels, "uint16", alpha)
+        return Header(height, width, _MODES.get(image.mode, 3), "uint8", image.mode in _WITH_ALPHA)
 
 
 def read(path: Path) -> Picture:
@@ -87,7 +87,7 @@ def read(path: Path) -> Picture:
             jpeg.check_whole(path, image)
         if image.format == "PNG":
             png.check_whole(path, image)
-        bits, channels = _png_depth(path)
+        bits, channels, _ = _png_depth(path)
         if bits == 16:
             stored = _read_16_bit(path, channels, image)
         else:
@@ -105,12 +105,13 @@ def _plain(image: Image.Image, bits: int) -> Picture:
     """A picture of 8 bits a channel or fewer, without a palette; ``bits`` are those of a PNG."""
     grey = _MODES.get(image.mode, 3) == 1
     pixels = _as_mode(image, "L" if grey else "RGB")
-    opaque = None
+    opaque = alpha = None
     if image.mode in _WITH_ALPHA:
-        opaque = _as_mode(image, "LA" if grey else "RGBA")[..., -1] > 0
+        alpha = _as_mode(image, "LA" if grey else "RGBA")[..., -1]
+        opaque = alpha > 0
     # Pillow spreads grey of 2 or 4 bits over 0 … 255, its transparent value it does not.
     key = _key(image, 255 // (2**bits - 1) if grey and 1 < bits < 8 else 1)
-    return Picture(pixels, valid_HW=valid_pixels(pixels, opaque_HW=_without_key(pixels, key, opaque)))
+    return Picture(pixels, valid_HW=valid_pixels(pixels, opaque_HW=_without_key(pixels, key, opaque)), alpha_HW=alpha)
 
 
 def _turned(stored: Picture, orientation: int) -> Picture:
@@ -122,6 +123,7 @@ def _turned(stored: Picture, orientation: int) -> Picture:
         None if stored.indices_HW is None else turn(stored.indices_HW),  # type: ignore[arg-type]
         stored.palette_P3,
         None if stored.valid_HW is None else turn(stored.valid_HW),  # type: ignore[arg-type]
+        None if stored.alpha_HW is None else turn(stored.alpha_HW),
     )
 
 
@@ -192,16 +194,16 @@ def _late_exif(path: Path) -> bytes:
     return b""
 
 
-def _png_depth(path: Path) -> tuple[int, int]:
-    """Bits a sample, and 1 or 3 channels with transparency left out; 0 and 0 for any other picture.
+def _png_depth(path: Path) -> tuple[int, int, bool]:
+    """Bits a sample, 1 or 3 channels with transparency left out, and whether it has that; 0 for any other picture.
 
     Bit depth and colour type stand in bytes 24 and 25 of a PNG (PNG specification, IHDR).
     """
     with path.open("rb") as file:
         head = file.read(26)
     if not head.startswith(b"\x89PNG") or len(head) < 26:
-        return 0, 0
-    return head[24], 1 if head[25] in {0, 4} else 3
+        return 0, 0, False
+    return head[24], 1 if head[25] in {0, 4} else 3, head[25] in {4, 6}
 
 
 def _check_room(path: Path, image: Image.Image) -> None:
@@ -226,6 +228,6 @@ def _read_16_bit(path: Path, channels: int, image: Image.Image) -> Picture:
     # OpenCV answers blue, green, red, alpha, and that for grey with transparency too.
     key = _key(image, 1)
     pixels: Pixels = array[..., 2::-1] if channels == 3 else array[..., :1]
-    opaque = array[..., 3] > 0 if array.shape[2] == 4 and key is None else None
-    opaque = _without_key(pixels, key, opaque)
-    return Picture(np.ascontiguousarray(pixels), valid_HW=valid_pixels(pixels, opaque_HW=opaque))
+    alpha = array[..., 3] if array.shape[2] == 4 and key is None else None
+    opaque = _without_key(pixels, key, None if alpha is None else alpha > 0)
+    return Picture(np.ascontiguousarray(pixels), valid_HW=valid_pixels(pixels, opaque_HW=opaque), alpha_HW=alpha)

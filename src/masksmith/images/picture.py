@@ -28,6 +28,12 @@ class Header:
     width: int
     channels: int
     dtype: str
+    alpha: bool = False
+    """Whether the file has one channel more, the last, that it calls transparency."""
+
+    def channels_for(self, wanted: int) -> int:
+        """How many channels :meth:`Picture.with_channels` gives."""
+        return wanted if self.alpha and self.channels + 1 == wanted else self.channels
 
 
 @dataclass(frozen=True)
@@ -38,12 +44,27 @@ class Picture:
     ``indices_HW`` with ``palette_P3`` besides, because in a mask the indices are the classes.
     ``valid_HW`` is False where the file itself says that there is nothing: full transparency, the
     nodata value, or not-a-number in every channel. It is None where all pixels are valid.
+    ``alpha_HW`` is one channel more that the file calls transparency, None where there is none.
     """
 
     pixels_HWC: Pixels
     indices_HW: U8 | None = None
     palette_P3: U8 | None = None
     valid_HW: Mask | None = None
+    alpha_HW: Pixels | None = None
+
+    def with_channels(self, wanted: int) -> Picture:
+        """This picture; with what the file calls transparency as its last channel, where that makes up those wanted.
+
+        Most programs call a fourth band so unless they are told otherwise, near-infrared too. A measured 0 hides
+        nothing then: only where all channels are 0 is there none.
+        """
+        if self.alpha_HW is None or self.pixels_HWC.shape[2] + 1 != wanted:
+            return self
+        valid = self.valid_HW
+        if valid is not None:
+            valid = none_if_all(valid | ((self.alpha_HW == 0) & (self.pixels_HWC != 0).any(axis=2)))
+        return Picture(np.concatenate([self.pixels_HWC, self.alpha_HW[..., None]], axis=2), valid_HW=valid)
 
     def crop(self, window: Window) -> Picture:
         """The part inside ``window``, as a copy that does not hold the whole in memory."""
@@ -53,6 +74,7 @@ class Picture:
             None if self.indices_HW is None else self.indices_HW[y, x].copy(),
             self.palette_P3,
             None if self.valid_HW is None else none_if_all(self.valid_HW[y, x].copy()),
+            None if self.alpha_HW is None else self.alpha_HW[y, x].copy(),
         )
 
 

@@ -57,7 +57,7 @@ class Strips:
     def _pixel_bytes(self) -> int:
         # Dtypes end in their number of bits; those without a number are small.
         bits = "".join(c for c in self.header.dtype if c.isdigit()) or "8"
-        return self.header.channels * int(bits) // 8
+        return (self.header.channels + self.header.alpha) * int(bits) // 8
 
     def _band(self, y: int, height: int) -> tuple[int, int, Picture]:
         if not self._windowed:

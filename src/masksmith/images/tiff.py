@@ -80,7 +80,9 @@ def read_header(path: Path) -> Header:
             return Header(*source.height_width, 3, dtype)
         sizes = [n for axis, n in zip(source.axes, source.series.shape, strict=True) if axis not in "YX"]
         channels = int(np.prod(sizes, dtype=int)) - source.alpha
-        return Header(*source.height_width, 3 if inks.is_cmyk(source.page, channels) else channels, dtype)
+        if inks.is_cmyk(source.page, channels):
+            return Header(*source.height_width, 3, dtype)
+        return Header(*source.height_width, channels, dtype, source.alpha)
 
 
 def read(path: Path) -> Picture:
@@ -124,14 +126,15 @@ def _channels_last(array: npt.NDArray[Any], axes: str) -> npt.NDArray[Any]:
 
 
 def _finished(array_HWC: npt.NDArray[Any], source: _Source, path: Path) -> Picture:
-    """From samples as stored to a picture: upright, without transparency, with what is valid."""
+    """From samples as stored to a picture: upright, transparency apart, with what is valid."""
     array: Pixels = upright(array_HWC, source.orientation)
-    opaque = None
+    opaque = alpha = None
     if source.alpha:
-        opaque, array = np.asarray(array[..., -1] > 0), array[..., :-1]  # type: ignore[operator]
+        alpha, array = array[..., -1], array[..., :-1]
+        opaque = np.asarray(alpha > 0)  # type: ignore[operator]
     valid = valid_pixels(array, nodata=_nodata(source.page, array.dtype), opaque_HW=opaque)
     if inks.is_cmyk(source.page, array.shape[2]):
-        array = inks.to_rgb(array)
+        array, alpha = inks.to_rgb(array), None
     if source.is_palette and array.dtype in (np.uint8, np.bool_):
         # A palette of fewer bits is filled up: what follows looks up 8-bit indices.
         palette = np.zeros((256, 3), np.uint8)
@@ -144,7 +147,7 @@ def _finished(array_HWC: npt.NDArray[Any], source: _Source, path: Path) -> Pictu
         bits = source.page.bitspersample
         top = array.dtype.type(2**bits - 1) if array.dtype.kind == "u" else np.True_
         array = np.bitwise_xor(array, top)
-    return Picture(as_read(array, path), valid_HW=valid)
+    return Picture(as_read(array, path), valid_HW=valid, alpha_HW=None if alpha is None else as_read(alpha, path))
 
 
 def _nodata(page: tifffile.TiffPage, dtype: np.dtype[Any]) -> float | None:

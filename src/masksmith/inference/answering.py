@@ -125,10 +125,11 @@ class Answering(ABC):
         if isinstance(image, str | os.PathLike):
             path = Path(image)
             return self.segment_picture(images.read(path), path)
-        return self.segment_picture(Picture(_as_array(image)))
+        return self.segment_picture(_as_picture(image))
 
     def segment_picture(self, picture: Picture, source: Path | None = None) -> Prediction:
         """Segment what ``masksmith.images`` has read from ``source``; errors as of :meth:`segment`."""
+        picture = picture.with_channels(self.model.preprocessing.channels)
         pixels_HWC = picture.pixels_HWC
         conforming = self.model.preprocessing.conform(pixels_HWC, source or "image", picture.valid_HW)
         probabilities = self.probabilities(conforming)
@@ -188,8 +189,10 @@ def choose(probabilities_KHW: npt.NDArray[np.float32], *, overlapping: bool = Fa
     return chosen
 
 
-def _as_array(image: Any) -> npt.NDArray[np.generic]:  # noqa: ANN401 - see segment
+def _as_picture(image: Any) -> Picture:  # noqa: ANN401 - see segment
+    alpha = None
     if hasattr(image, "convert") and hasattr(image, "mode"):  # a PIL picture
+        alpha = np.asarray(image.getchannel("A")) if image.mode in {"RGBA", "LA"} else None
         image = np.asarray(
             image.convert("RGB")
             if image.mode in {"P", "RGBA", "CMYK", "YCbCr", "LAB", "HSV"}
@@ -206,4 +209,4 @@ def _as_array(image: Any) -> npt.NDArray[np.generic]:  # noqa: ANN401 - see segm
         )
     # Another machine's byte order says nothing else.
     pixels: npt.NDArray[np.generic] = image.astype(image.dtype.newbyteorder("="), copy=False)
-    return pixels if pixels.ndim == 3 else pixels[..., None]
+    return Picture(pixels if pixels.ndim == 3 else pixels[..., None], alpha_HW=alpha)

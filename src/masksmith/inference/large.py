@@ -113,7 +113,7 @@ class _Unfinished:
 
     def read(self, y: int, x: int, height: int, width: int) -> npt.NDArray[np.generic]:
         """Conforming pixels; those that the file says are none are remembered until their rows are done."""
-        found = self.strips.window(y, x, height, width)
+        found = self.strips.window(y, x, height, width).with_channels(self.preprocessing.channels)
         if found.valid_HW is not None and not found.valid_HW.all():
             with self._lock:  # windows are read by another thread
                 self._invalid.append((y, x, ~found.valid_HW))

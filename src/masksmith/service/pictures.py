@@ -86,7 +86,8 @@ def decode(content: bytes, name: str, model: ModelFile, most_pixels: int) -> Dec
             _refuse_large(header, name, most_pixels)
             _refuse_unfit(header, name, model)
         try:
-            picture, place = images.read(path), images.georeference(path)
+            picture = images.read(path).with_channels(model.preprocessing.channels)
+            place = images.georeference(path)
         except DataError as error:
             # Over a broken header some library asks for any amount of memory: that is no want of it.
             cause = None if header is None else error
@@ -134,5 +135,6 @@ def _refuse_large(header: Header, name: str, most_pixels: int) -> None:
 def _refuse_unfit(header: Header, name: str, model: ModelFile) -> None:
     """Raise for what the network is not made for, seen on one black pixel of the same kind."""
     with suppress(TypeError):  # a dtype that NumPy does not have: reading it has a sentence
-        sample = np.broadcast_to(np.zeros((), header.dtype), (1, 1, header.channels))
+        channels = header.channels_for(model.preprocessing.channels)
+        sample = np.broadcast_to(np.zeros((), header.dtype), (1, 1, channels))
         model.preprocessing.conform(sample, name)

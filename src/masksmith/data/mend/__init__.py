@@ -191,7 +191,7 @@ def _write(item: Item, reading: Reading, plan: _Plan, out: Path, table: ClassTab
     for what, kind in mended.done:
         plan.log.add(item.pair.mask, what, FINDINGS[kind].what)
     rewritten = pictures.is_rewritten(item, plan.common)
-    picture = images.read_channels(item.pair.images) if rewritten else None
+    picture = images.read_channels(item.pair.images).with_channels(item.picture.channels) if rewritten else None
     if picture is not None and picture.valid_HW is not None:
         # The new file cannot say itself where it holds nothing, so the mask does.
         indices = np.where(picture.valid_HW, indices, np.uint8(IGNORE))
